@@ -1,0 +1,28 @@
+package wire
+
+// Keepalive shows that an attachment lives and asks whether its other end does.
+//
+//	token 4 | able 1 | thirsty 1
+type Keepalive struct {
+	Token   uint32 // of the attachment
+	Able    bool   // the node may be appointed supernode
+	Thirsty bool   // the node's host cache is short: send peers
+}
+
+// Append appends the message to b.
+func (m *Keepalive) Append(b []byte, _ Book) []byte {
+	b = header(b, KindKeepalive)
+	b = u32(b, m.Token)
+	b = flag(b, m.Able)
+	b = flag(b, m.Thirsty)
+	return b
+}
+
+// Parse reads the message from b.
+func (m *Keepalive) Parse(b []byte, _ Book) error {
+	r := read(b, KindKeepalive)
+	m.Token = r.u32()
+	m.Able = r.flag()
+	m.Thirsty = r.flag()
+	return r.end()
+}

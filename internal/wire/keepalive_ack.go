@@ -1,0 +1,31 @@
+package wire
+
+// KeepaliveAck answers a Keepalive.
+//
+//	token 4 | storm 1 | tier 9 | peers (1 + n x peer)
+type KeepaliveAck struct {
+	Token uint32 // of the attachment
+	Storm uint8  // storm level, 0 to 3
+	Tier  Tier   // the tier as this supernode sees it
+	Peers Peers  // living supernodes, when the node asked
+}
+
+// Append appends the message to b.
+func (m *KeepaliveAck) Append(b []byte, book Book) []byte {
+	b = header(b, KindKeepaliveAck)
+	b = u32(b, m.Token)
+	b = append(b, m.Storm)
+	b = m.Tier.append(b)
+	b = m.Peers.append(b, book)
+	return b
+}
+
+// Parse reads the message from b.
+func (m *KeepaliveAck) Parse(b []byte, book Book) error {
+	r := read(b, KindKeepaliveAck)
+	m.Token = r.u32()
+	m.Storm = r.u8()
+	m.Tier = r.tier()
+	m.Peers = r.peers(book)
+	return r.end()
+}

@@ -1,0 +1,44 @@
+package wire
+
+// ProbeSize is the size of every Probe: that of the largest Offer.
+const ProbeSize = 340
+
+// Class is what an attach is for; a lower one goes first.
+type Class uint8
+
+// The classes of PROTOCOL.md section 5 that a node asks for.
+const (
+	ClassTicket Class = iota // an orphan that holds a ticket of this supernode
+	ClassOrphan              // an orphan without
+	ClassSecond              // a node that has an attachment already
+)
+
+// Probe asks a supernode for a slot, outside of any session. It is padded to the size
+// of the largest Offer, so that an answer never amplifies.
+//
+//	nonce 8 | class 1 | zeros to ProbeSize
+type Probe struct {
+	Nonce uint64 // drawn by the asker, echoed by the answer
+	Class Class  // what the slot is for
+}
+
+// Append appends the message to b.
+func (m *Probe) Append(b []byte, _ Book) []byte {
+	start := len(b)
+	b = header(b, KindProbe)
+	b = u64(b, m.Nonce)
+	b = append(b, byte(m.Class))
+	for len(b)-start < ProbeSize {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// Parse reads the message from b.
+func (m *Probe) Parse(b []byte, _ Book) error {
+	r := read(b, KindProbe)
+	m.Nonce = r.u64()
+	m.Class = Class(r.upto(uint8(ClassSecond)))
+	r.padding(len(b), ProbeSize)
+	return r.end()
+}
