@@ -1,0 +1,80 @@
+package core
+
+import (
+	"github.com/ada420b6/overlay/internal/ident"
+)
+
+// InputKind says what has happened. The set is closed: nothing else can reach a
+// machine.
+type InputKind uint8
+
+// The inputs.
+const (
+	InputStart   InputKind = iota // the process has come up: Start says with what
+	InputTimer                    // the deadline that Next named has passed
+	InputMessage                  // From sent Bytes
+	InputReset                    // From says that it knows nothing of our session
+	InputCookie                   // From is loaded and has given a cookie: ask again now
+	InputNetwork                  // the network has changed, or the application says Retry
+	InputLeave                    // the application wants to leave, gracefully
+	InputLookup                   // the application asks for Name; Query names the question
+	InputDial                     // the application asks for a channel to From; At says where it is attached
+	InputHangup                   // the application needs the channel to From no longer
+	InputIssued                   // the login server's driver has decided From's application: Status and Text
+)
+
+// Input is one thing that has happened.
+type Input struct {
+	Kind  InputKind
+	Plain bool         // the message came outside of any session
+	From  ident.Handle // the peer it is about; transient for a Plain message of a stranger
+
+	// Origin and Group are the hash and the address group of the address that a
+	// message came from, as the driver saw it.
+	Origin uint64
+	Group  ident.Group
+
+	Bytes  []byte // the message; the machine does not keep it
+	Start  Start
+	Query  uint32
+	Name   ident.NameID
+	Floor  uint64 // of InputLookup: the sequence number below which a record is stale
+	At     [2]ident.Handle
+	Status uint8
+	Text   []byte
+}
+
+// Start is what a node comes up with: its identity, its wishes, and what was on disk.
+type Start struct {
+	Self     ident.Handle
+	Name     ident.NameID // 0 for a contribute-only node
+	Key      [2]uint64    // keys the node's generator: the seed
+	Seq      uint64       // first sequence number of its record, later than all it ever used
+	Inc      uint32       // first incarnation as a supernode, later than all it ever used
+	Role     Role
+	Slots    uint32 // normal slots it offers as a supernode; 0 means the policy's
+	WasSuper bool   // it was a supernode when it went down
+	HasCert  bool   // it holds a certificate
+	// RenewIn is how long from now the certificate should be renewed; no meaning
+	// without one.
+	RenewIn int64
+	// Roster is what it knew of the tier as a supernode.
+	Roster []Known
+}
+
+// Known is a supernode remembered from before a reboot.
+type Known struct {
+	Peer ident.Handle
+	Inc  uint32
+	Dead bool
+}
+
+// Role is what a node may become.
+type Role uint8
+
+// The roles.
+const (
+	RoleAuto      Role = iota // ordinary, and supernode when the tier needs one and it can
+	RoleNode                  // ordinary, never anything else
+	RoleSupernode             // supernode from the start and for good
+)

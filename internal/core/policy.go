@@ -1,0 +1,156 @@
+package core
+
+import (
+	"github.com/ada420b6/overlay/internal/vtime"
+)
+
+// Policy is everything that the protocol decides by. It is plain data; the root
+// package documents each field by its consequence and validates it.
+type Policy struct {
+	// Attaching (PROTOCOL.md section 5).
+	Attachments  int            // live attachments a node wants: 1 or 2
+	StartSpread  vtime.Duration // a node waits U(0, StartSpread) after its start
+	Patience     vtime.Duration // how long an asker waits for an answer
+	ProbeWidth   int            // supernodes asked in the first round; doubled while nothing answers
+	ProbeMax     int            // most supernodes asked in one round
+	OfferTie     vtime.Duration // offers this close count as equal
+	SlotPatience vtime.Duration // how long after its slot a node may still come
+	QuickRounds  int            // rounds without any answer before the back-off starts
+	LoginRounds  int            // rounds without any answer before the login servers are asked
+	BackoffMin   vtime.Duration // full jitter from here
+	BackoffMax   vtime.Duration // to here
+	PacketBudget int            // healing packets a node sends in any minute, at most
+	SecondWait   vtime.Duration // longest wait for which a second attachment is taken
+	SecondLoad   uint8          // utilisation above which none is taken, in 1/128
+	SecondRetry  vtime.Duration // a second attachment is tried again after U(1, 3) times this
+	Anchors      int            // supernodes asked first after a start
+
+	// Serving.
+	SlotHorizon vtime.Duration // how far ahead slots are given
+	AttachRate  int            // attaches served a second
+	AttachBurst int            // attaches served at once by an idle supernode
+	NormalSlots int            // attachments of a user's machine
+	ThinSlots   int            // and of nodes that have no other
+	FullWait    vtime.Duration // a refused node stays away U(1/60, 1) times this
+
+	// Liveness.
+	Keepalive     vtime.Duration // silence on an attachment before it is checked, +-10 %
+	KeepaliveThin vtime.Duration // the same in a thin slot
+	CheckStep     vtime.Duration // a check is repeated after 1, 2, 3 times this
+
+	// The tier (section 6).
+	PingPeriod   vtime.Duration // one supernode is asked in each
+	PingTimeout  vtime.Duration // before others are asked to ask
+	SuspicionMin vtime.Duration // a suspect has at least this long to answer
+	SuspicionMax vtime.Duration // and at most this
+	GossipPeriod vtime.Duration // news are sent on in this rhythm
+	GossipFanout int            // to so many supernodes
+	GossipBytes  int            // bytes of news a second, at most
+	AntiEntropy  vtime.Duration // rosters are compared with a random member's in this rhythm
+	AskDead      vtime.Duration // one supernode believed dead is asked again in each
+	Tombstone    vtime.Duration // how long a dead supernode is remembered
+	MinTier      int            // supernodes wanted however small the network is
+	ScalePeriod  vtime.Duration // promotion and demotion are decided in this rhythm
+	PromoteAbove uint8          // mean utilisation above which nodes promote themselves, in 1/128
+	DemoteBelow  uint8          // below which supernodes step down, in 1/128
+	DemoteTenure vtime.Duration // nobody steps down before it has served this long
+	DemoteCalm   vtime.Duration // nor before this long without a storm
+
+	// The directory.
+	Replicas      int            // supernodes that hold a record
+	Refresh       vtime.Duration // records are put again in this rhythm, +-20 %
+	LookupHedge   vtime.Duration // the other replicas are asked after this
+	LookupTimeout vtime.Duration // a look-up ends after this
+	PutRetry      vtime.Duration // an unanswered message of the tier is sent again after this
+
+	// Login.
+	LoginPatience vtime.Duration // how long a login server's answer is waited for
+	RenewRetry    vtime.Duration // a failed renewal is tried again after U(1/2, 1) times this
+
+	// What took the network down in 2007 and 2010 (section 11).
+	LoginFirst   bool           // log in after every start, whatever is on disk
+	Queue        int            // admission by a first-come queue of this bound instead of slots; 0 is slots
+	QueueLife    vtime.Duration // entries older than this are dropped unserved; 0 is never
+	QueueAll     bool           // keepalives wait in the same queue
+	RetryPause   vtime.Duration // retry after exactly this instead of backing off; 0 is back-off
+	ServeDelay   vtime.Duration // a rebooted supernode serves again only after this
+	QuitOverload vtime.Duration // a supernode quits when its queue has been this long; 0 is never
+}
+
+// DefaultPolicy is the policy that heals.
+func DefaultPolicy() Policy {
+	return Policy{
+		Attachments:  2,
+		StartSpread:  2 * vtime.Second,
+		Patience:     3 * vtime.Second,
+		ProbeWidth:   2,
+		ProbeMax:     8,
+		OfferTie:     2 * vtime.Second,
+		SlotPatience: 5 * vtime.Second,
+		QuickRounds:  6,
+		LoginRounds:  4,
+		BackoffMin:   1 * vtime.Second,
+		BackoffMax:   30 * vtime.Second,
+		PacketBudget: 30,
+		SecondWait:   1 * vtime.Second,
+		SecondLoad:   102, // 80 %
+		SecondRetry:  60 * vtime.Second,
+		Anchors:      4,
+
+		SlotHorizon: 60 * vtime.Second,
+		AttachRate:  20,
+		AttachBurst: 40,
+		NormalSlots: 1600,
+		ThinSlots:   5000,
+		FullWait:    30 * vtime.Second,
+
+		Keepalive:     20 * vtime.Second,
+		KeepaliveThin: 60 * vtime.Second,
+		CheckStep:     1 * vtime.Second,
+
+		PingPeriod:   1 * vtime.Second,
+		PingTimeout:  500 * vtime.Millisecond,
+		SuspicionMin: 5 * vtime.Second,
+		SuspicionMax: 22 * vtime.Second,
+		GossipPeriod: 200 * vtime.Millisecond,
+		GossipFanout: 3,
+		GossipBytes:  32 << 10,
+		AntiEntropy:  30 * vtime.Second,
+		AskDead:      10 * vtime.Second,
+		Tombstone:    7 * vtime.Day,
+		MinTier:      5,
+		ScalePeriod:  15 * vtime.Second,
+		PromoteAbove: 83, // 65 %
+		DemoteBelow:  38, // 30 %
+		DemoteTenure: 30 * vtime.Minute,
+		DemoteCalm:   30 * vtime.Minute,
+
+		Replicas:      5,
+		Refresh:       10 * vtime.Minute,
+		LookupHedge:   150 * vtime.Millisecond,
+		LookupTimeout: 1 * vtime.Second,
+		PutRetry:      500 * vtime.Millisecond,
+
+		LoginPatience: 3 * vtime.Second,
+		RenewRetry:    1 * vtime.Hour,
+	}
+}
+
+// NaivePolicy is the policy that must fail: what is known and what is likely of the
+// software of 2007.
+func NaivePolicy() Policy {
+	p := DefaultPolicy()
+	p.Attachments = 1
+	p.StartSpread = 0
+	p.Patience = 10 * vtime.Second
+	p.ProbeWidth, p.ProbeMax = 1, 1
+	p.BackoffMin, p.BackoffMax = 1*vtime.Second, 1*vtime.Second
+	p.PacketBudget = 240
+	p.LoginFirst = true
+	p.LoginPatience = 30 * vtime.Second
+	p.Queue = 2000
+	p.QueueAll = true
+	p.RetryPause = 1 * vtime.Second
+	p.ServeDelay = 20 * vtime.Minute
+	return p
+}
