@@ -158,7 +158,9 @@ func TestInviteWithRightChecksum(t *testing.T) {
 	if _, err := cert.ParseInvite(seal(slices.Clone(good))); err != nil {
 		t.Fatal(err)
 	}
-	edit := func(at int, with string) []byte { return append(append(slices.Clone(good[:at]), with...), good[at+len(with):]...) }
+	edit := func(at int, with string) []byte {
+		return append(append(slices.Clone(good[:at]), with...), good[at+len(with):]...)
+	}
 	for want, h := range map[string][]byte{
 		"version is 2":                   edit(0, "\x02"),
 		"network key is zero":            edit(1, strings.Repeat("\x00", 32)),

@@ -1,0 +1,4 @@
+package login
+
+// OpenEmbeddedWithin is OpenEmbedded with a smaller maximum of the file.
+var OpenEmbeddedWithin = openEmbedded
