@@ -1,0 +1,269 @@
+package directory
+
+import (
+	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/invariant"
+	"github.com/ada420b6/overlay/internal/seed"
+	"github.com/ada420b6/overlay/internal/vtime"
+)
+
+// The rhythm of refreshing (PROTOCOL.md section 6).
+const (
+	RefreshEvery  = 10 * vtime.Minute // drawn +-20 % for each user and turn, so that a reboot's users drift apart
+	refreshSpread = RefreshEvery / 5
+
+	// StormStretch multiplies RefreshEvery at storm level 2 and above. 2 x 12 min is still
+	// less than RecordLife, so the stretch by itself loses no record.
+	StormStretch = 2
+
+	// UsersPerSecond bounds what Held hands out: 64 users x 5 puts x 300 B = 96 kB/s. It
+	// covers 40 attaches in a burst and 5 000 users / 600 s = 9 refreshes, and puts 400
+	// users again within 7 s after the roster has changed under all of them. A machine
+	// that may hold more than 8 192 users gets 1/128 of them per second: 4.7 times what
+	// their refreshes need.
+	UsersPerSecond = 64
+	usersShare     = 128
+
+	// scanEvery and scanRows set how fast the users are looked through for due refreshes
+	// and for changed rankings: all within 64 s, up to 4 096 users, or n/64 a second.
+	scanEvery = vtime.Second
+	scanRows  = 64
+
+	// ranksPerScan bounds the rankings worked out in one step of the scan: 64 x 0.5 ms at
+	// 25 000 members. All 65 536 zones of the largest machine take 17 min, still less than
+	// RecordLife.
+	ranksPerScan = 64
+)
+
+// MaxUsers bounds a Held whatever its owner asks for: a machine with a million sessions,
+// 1 048 576 x 56 B = 59 MB.
+const MaxUsers = 1 << 20
+
+// Refresh is a record that is to be put now. The record itself belongs to the caller.
+type Refresh struct {
+	Name ident.NameID // of the user
+	To   Ranking      // to whom: all replicas, or only those that are new among them
+}
+
+// Held is the users whose attachment this supernode holds and whose records it therefore
+// keeps alive at the replicas of their zones. It remembers to whom each was put, so that
+// a change of the roster costs one hash per zone and not a new ranking: a newcomer
+// matters only to zones where it scores above the last of the set, a departure only to
+// zones it was in.
+type Held struct {
+	users table[held]
+	fresh []ident.NameID // users to be put at once, oldest first
+	head  int            // first of fresh that was not handed out
+	max   int
+	scan  ident.NameID   // where the next look-through goes on
+	tick  vtime.Time     // when it does
+	pace  vtime.Time     // moment up to which the pace has been spent
+	every vtime.Duration // what one user costs of it
+}
+
+type held struct {
+	due    vtime.Time
+	to     Ranking
+	fresh  bool // in Held.fresh
+	ranked bool // to is the ranking by the present roster
+}
+
+// NewHeld returns an empty Held for at most bound users; bound is 1 to MaxUsers.
+func NewHeld(bound int) Held {
+	invariant.Check(0 < bound && bound <= MaxUsers, "directory: users held out of range")
+	return Held{max: bound, every: vtime.Second / vtime.Duration(max(UsersPerSecond, bound/usersShare))}
+}
+
+// Len returns how many users are held.
+func (h *Held) Len() int { return h.users.n }
+
+// Add takes a user in, or marks one that is in as changed: its record has a new sequence
+// number and is put at once, to all replicas. It reports false when there is no room,
+// which the caller's bound on attachments should have prevented.
+func (h *Held) Add(name ident.NameID) bool {
+	u := h.users.get(name)
+	if u == nil {
+		if h.users.n >= h.max {
+			return false
+		}
+		h.users.insert(name, held{fresh: true})
+	} else {
+		if u.fresh {
+			return true
+		}
+		u.fresh = true
+	}
+	h.enqueue(name)
+	return true
+}
+
+// Remove lets a user go; its record expires at the replicas by itself.
+func (h *Held) Remove(name ident.NameID) { h.users.delete(name) }
+
+// Joined says that a member is alive that was not. Users of zones it may hold are put to
+// it within the next look-through.
+func (h *Held) Joined(id ident.ID, epoch uint64) {
+	zone, score, known := ident.Zone(0), uint64(0), false
+	h.users.walk(0, h.users.n, func(name ident.NameID, u *held) step {
+		if !known || name.Zone() != zone {
+			zone, known = name.Zone(), true
+			score = Score(epoch, id, zone)
+		}
+		if u.ranked && u.to.Admits(score) {
+			u.ranked = false
+		}
+		return keepRow
+	})
+}
+
+// Left says that a member is no longer alive.
+func (h *Held) Left(peer ident.Handle) {
+	h.users.walk(0, h.users.n, func(_ ident.NameID, u *held) step {
+		if u.to.Has(peer) {
+			u.ranked = false
+		}
+		return keepRow
+	})
+}
+
+// Reset says that any ranking may have changed: a new epoch, or a roster taken over as a
+// whole.
+func (h *Held) Reset() {
+	h.users.walk(0, h.users.n, func(_ ident.NameID, u *held) step {
+		u.ranked = false
+		return keepRow
+	})
+}
+
+// Due appends what is to be put now, within the pace of UsersPerSecond: first users that
+// are new or changed, then those whose replicas changed or whose refresh is due. storm
+// is this supernode's storm level; r draws the next refresh.
+func (h *Held) Due(dst []Refresh, now vtime.Time, v View, storm uint8, r *seed.Rand) []Refresh {
+	for h.head < len(h.fresh) && h.mayPut(now) {
+		name := h.fresh[h.head]
+		h.head++
+		if u := h.users.get(name); u != nil && u.fresh {
+			u.fresh = false
+			if !u.ranked {
+				u.to, u.ranked = Rank(name.Zone(), v), true
+			}
+			u.due = refreshAt(now, storm, r)
+			dst = append(dst, Refresh{Name: name, To: u.to})
+			h.spend(now)
+		}
+	}
+	h.compact()
+	if now < h.tick {
+		return dst
+	}
+	h.tick = now.Add(scanEvery)
+	return h.lookThrough(dst, now, v, storm, r)
+}
+
+// lookThrough is one step of the scan: users whose refresh is due are put to all their
+// replicas, users whose ranking changed to the new ones among them.
+func (h *Held) lookThrough(dst []Refresh, now vtime.Time, v View, storm uint8, r *seed.Rand) []Refresh {
+	var last Ranking
+	zone, ranks := ident.Zone(0), 0
+	h.scan = h.users.walk(h.scan, max(scanRows, (h.users.n+63)/64), func(name ident.NameID, u *held) step {
+		if u.fresh || u.ranked && now < u.due {
+			return keepRow
+		}
+		if !h.mayPut(now) {
+			return stopWalk
+		}
+		old := u.to
+		if !u.ranked {
+			// Users of one zone lie side by side and share a ranking.
+			if ranks == 0 || zone != name.Zone() {
+				if ranks == ranksPerScan {
+					return stopWalk
+				}
+				last, zone, ranks = Rank(name.Zone(), v), name.Zone(), ranks+1
+			}
+			u.to, u.ranked = last, true
+		}
+		to := u.to
+		if now < u.due {
+			to = newcomers(&u.to, &old)
+		} else {
+			u.due = refreshAt(now, storm, r)
+		}
+		if to.n > 0 {
+			dst = append(dst, Refresh{Name: name, To: to})
+			h.spend(now)
+		}
+		return keepRow
+	})
+	return dst
+}
+
+// Next returns when Due has something to do: within scanEvery while there are users.
+func (h *Held) Next() vtime.Time {
+	if h.head < len(h.fresh) {
+		return vtime.Earlier(h.tick, h.pace.Add(h.every-vtime.Second))
+	}
+	if h.users.n == 0 {
+		return vtime.Never
+	}
+	return h.tick
+}
+
+// mayPut says whether the pace allows one more; a second's worth may come at once.
+func (h *Held) mayPut(now vtime.Time) bool { return h.pace.Add(h.every) <= now.Add(vtime.Second) }
+
+// spend books one.
+func (h *Held) spend(now vtime.Time) { h.pace = vtime.Later(h.pace, now).Add(h.every) }
+
+func (h *Held) enqueue(name ident.NameID) {
+	h.fresh = append(h.fresh, name)
+	// A user that comes and goes leaves its old entry behind; beyond two per user held
+	// they are cleared out, so the list is bounded as the users are.
+	if len(h.fresh)-h.head > 2*h.max {
+		h.dedupe()
+	}
+}
+
+// dedupe drops entries whose user is gone or that were overtaken by an earlier entry.
+func (h *Held) dedupe() {
+	kept := h.fresh[:0]
+	for _, name := range h.fresh[h.head:] {
+		if u := h.users.get(name); u != nil && u.fresh {
+			u.fresh = false
+			kept = append(kept, name)
+		}
+	}
+	for _, name := range kept {
+		h.users.get(name).fresh = true
+	}
+	h.fresh, h.head = kept, 0
+}
+
+// compact gives back the part of fresh that was handed out.
+func (h *Held) compact() {
+	if h.head == len(h.fresh) || h.head > len(h.fresh)/2 {
+		n := copy(h.fresh, h.fresh[h.head:])
+		h.fresh, h.head = h.fresh[:n], 0
+	}
+}
+
+// newcomers returns the members of now that were not in old: the only ones that lack the
+// record after a change of the roster.
+func newcomers(now, old *Ranking) Ranking {
+	var to Ranking
+	for _, p := range now.All() {
+		if !old.Has(p) {
+			to.list[to.n] = p
+			to.n++
+		}
+	}
+	return to
+}
+
+func refreshAt(now vtime.Time, storm uint8, r *seed.Rand) vtime.Time {
+	wait := vtime.Duration(r.Between(int64(RefreshEvery-refreshSpread), int64(RefreshEvery+refreshSpread)))
+	if storm >= 2 {
+		wait *= StormStretch
+	}
+	return now.Add(wait)
+}
