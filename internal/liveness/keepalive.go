@@ -1,0 +1,92 @@
+package liveness
+
+import (
+	"github.com/ada420b6/overlay/internal/seed"
+	"github.com/ada420b6/overlay/internal/vtime"
+)
+
+// checks is how often a silent end is asked: at once, after 1 step, after 2 more; 3 steps
+// after the last it counts as dead.
+const checks = 3
+
+// Keepalive watches one attachment for an ordinary node: 24 bytes, no pointer. The zero
+// value watches nothing.
+type Keepalive struct {
+	// at is when the other end was heard last, so that a packet costs two stores and no
+	// draw; once a check is out (sent > 0) it is when that check is given up.
+	at   vtime.Time
+	wait vtime.Duration // the silence of this round
+	sent uint8          // checks sent since the other end was heard
+	on   bool
+}
+
+// Verdict is what Due asks of its caller.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Fine Verdict = iota // nothing to do: ask again at Next
+	Send                // send a keepalive that is to be answered
+	Gone                // the other end is dead; the watch has stopped
+)
+
+// Start begins to watch an attachment that was heard at now.
+func (k *Keepalive) Start(now vtime.Time, p KeepaliveParams, r *seed.Rand) {
+	*k = Keepalive{at: now, wait: draw(p, r), on: true}
+}
+
+// Stop ends the watch.
+func (k *Keepalive) Stop() { *k = Keepalive{} }
+
+// Heard tells that an authenticated packet of any kind came from the other end.
+func (k *Keepalive) Heard(now vtime.Time) {
+	if k.on {
+		k.at, k.sent = now, 0
+	}
+}
+
+// Next returns when Due has something to do, or Never.
+func (k *Keepalive) Next() vtime.Time {
+	switch {
+	case !k.on:
+		return vtime.Never
+	case k.sent == 0:
+		return k.at.Add(k.wait)
+	default:
+		return k.at
+	}
+}
+
+// Due says what is to be done at now. Each check waits its full time from now on, so that
+// a node that slept through its timers asks before it gives anybody up.
+func (k *Keepalive) Due(now vtime.Time, p KeepaliveParams, r *seed.Rand) Verdict {
+	if now < k.Next() {
+		return Fine
+	}
+	if k.sent == checks {
+		k.Stop()
+		return Gone
+	}
+	k.sent++
+	k.at = now.Add(vtime.Duration(k.sent) * p.Step)
+	k.wait = draw(p, r) // for the round that an answer begins
+	return Send
+}
+
+// draw returns the interval +-10 %.
+func draw(p KeepaliveParams, r *seed.Rand) vtime.Duration {
+	tenth := p.Interval / 10
+	return vtime.Duration(r.Between(int64(p.Interval-tenth), int64(p.Interval+tenth)+1))
+}
+
+// Silence returns how long a supernode keeps a session from which nothing is heard:
+//
+//	1.1 x Interval       the longest silence of a living node
+//	+ (1+2+3) x Step     its checks, of which one may have come through
+//	+ 3 x Step           margin: the way here, and a busy driver on either side
+//
+// 31 s for a normal slot, 75 s for a thin one. Later than the node's own verdict, so that
+// no node loses a session that it still counts on.
+func Silence(p KeepaliveParams) vtime.Duration {
+	return p.Interval + p.Interval/10 + (1+2+3)*p.Step + 3*p.Step
+}
