@@ -1,0 +1,120 @@
+package tier
+
+import (
+	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/seed"
+	"github.com/ada420b6/overlay/internal/vtime"
+)
+
+// DialBacks is how many supernodes must have reached a node from outside before it counts
+// as reachable.
+const DialBacks = 3
+
+// The rhythm of verification.
+const (
+	reachTry    = 3 * vtime.Second  // how long one attempt waits for its dial-backs: they take two round trips
+	reachGood   = 15 * vtime.Minute // how long a success counts: until three attempts to renew it have ended
+	reachGap    = 10 * vtime.Minute // from a success to the next attempt, +-20 %: a mapping may vanish with its router
+	reachRetry  = 30 * vtime.Second // from a failure to the next attempt, +-20 %, doubled with each in a row
+	reachDouble = 8                 // doublings: behind a NAT that lets nobody in, an attempt every 128 min
+)
+
+// Reach says whether a node can be reached from outside, as supernodes have shown by
+// dialling it back from addresses it never wrote to. 56 B. The proof is for the node
+// itself: who lies to himself is a supernode that nobody reaches, and is believed dead.
+//
+// The zero value is unverified, with an attempt due at once.
+type Reach struct {
+	nonce  uint64 // of the attempt that is running, 0 for none
+	next   vtime.Time
+	until  vtime.Time // verified until then
+	from   [DialBacks]ident.Handle
+	groups [DialBacks]ident.Group
+	got    uint8 // dial-backs in this attempt
+	want   uint8
+	failed uint8 // attempts in a row that failed
+}
+
+// WantDialBacks returns how many dial-backs there can be: three, or as many as there are
+// supernodes besides the one that is asked; one, by a login server, when it is alone.
+func WantDialBacks(supernodes int) int { return max(1, min(DialBacks, supernodes-1)) }
+
+// Verified reports whether the node counts as reachable.
+func (r *Reach) Verified(now vtime.Time) bool { return r.until > now }
+
+// Due ends an attempt whose time is up and begins one whose time has come. It returns the
+// nonce to ask for dial-backs with, or false when nothing is to be sent. want is
+// WantDialBacks of the supernodes known.
+func (r *Reach) Due(want int, now vtime.Time, rnd *seed.Rand) (nonce uint64, ask bool) {
+	if now < r.next {
+		return 0, false
+	}
+	if r.nonce != 0 {
+		r.end(now, rnd)
+		return 0, false
+	}
+	r.nonce = rnd.Uint64() | 1
+	r.got, r.want = 0, uint8(max(1, min(want, DialBacks)))
+	r.next = now.Add(reachTry)
+	return r.nonce, true
+}
+
+// Confirm takes a dial-back, which counts once per supernode. With the wanted number in,
+// from as many address groups (0, unknown, counts as one of its own), the attempt has
+// succeeded; where they come from fewer groups, others may still replace them until its
+// time is up, and then it has succeeded too. It reports false for a dial-back that
+// nobody asked for.
+func (r *Reach) Confirm(nonce uint64, from ident.Handle, group ident.Group, now vtime.Time, rnd *seed.Rand) bool {
+	if nonce == 0 || nonce != r.nonce {
+		return false
+	}
+	for _, h := range r.from[:r.got] {
+		if h == from {
+			return true
+		}
+	}
+	twin := r.twin()
+	switch {
+	case r.got < r.want:
+		r.from[r.got], r.groups[r.got] = from, group
+		r.got++
+	case twin >= 0:
+		r.from[twin], r.groups[twin] = from, group
+	}
+	if r.got == r.want && r.twin() < 0 {
+		r.end(now, rnd)
+	}
+	return true
+}
+
+// twin returns a dial-back whose address group an earlier one has already, or -1.
+func (r *Reach) twin() int {
+	for i := 1; i < int(r.got); i++ {
+		for _, g := range r.groups[:i] {
+			if g != 0 && g == r.groups[i] {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// Reset makes an attempt due at once: the network has changed, and old proof is void.
+func (r *Reach) Reset() { *r = Reach{} }
+
+// Next returns when Due has something to do.
+func (r *Reach) Next() vtime.Time { return r.next }
+
+// end closes an attempt and arms the next: soon enough to renew what succeeded, ever
+// more rarely where it fails.
+func (r *Reach) end(now vtime.Time, rnd *seed.Rand) {
+	gap := int64(reachGap)
+	if r.got == r.want {
+		r.failed, r.until = 0, now.Add(reachGood)
+	} else {
+		gap = int64(reachRetry) << r.failed
+		r.failed = min(r.failed+1, reachDouble)
+	}
+	r.nonce = 0
+	r.next = now.Add(vtime.Duration(rnd.Between(gap*8/10, gap*12/10)))
+}
