@@ -211,3 +211,11 @@ func (s *Seeker) Hurry(now vtime.Time) {
 		s.until = now
 	}
 }
+
+// Again lets the attach that is under way be sent once more at once: the supernode was
+// loaded and has given a cookie for it.
+func (s *Seeker) Again(now vtime.Time) {
+	if s.Phase == Joining {
+		s.until = now
+	}
+}

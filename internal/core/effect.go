@@ -31,11 +31,14 @@ const (
 
 // Effect is one thing that the driver shall do.
 type Effect struct {
-	Kind   EffectKind
-	Plain  bool // send outside of any session
-	Fresh  bool // begin a new session with this message
-	Count  uint8
-	Status uint8
+	Kind  EffectKind
+	Plain bool // send outside of any session
+	Fresh bool // begin a new session with this message
+	// Elsewhere asks to send from an address that the peer has never written to, if
+	// the driver has one: the point of a DialBack.
+	Elsewhere bool
+	Count     uint8
+	Status    uint8
 
 	Peer    ident.Handle
 	Relay   ident.Handle

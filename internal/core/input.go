@@ -2,6 +2,7 @@ package core
 
 import (
 	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/vtime"
 )
 
 // InputKind says what has happened. The set is closed: nothing else can reach a
@@ -10,17 +11,18 @@ type InputKind uint8
 
 // The inputs.
 const (
-	InputStart   InputKind = iota // the process has come up: Start says with what
-	InputTimer                    // the deadline that Next named has passed
-	InputMessage                  // From sent Bytes
-	InputReset                    // From says that it knows nothing of our session
-	InputCookie                   // From is loaded and has given a cookie: ask again now
-	InputNetwork                  // the network has changed, or the application says Retry
-	InputLeave                    // the application wants to leave, gracefully
-	InputLookup                   // the application asks for Name; Query names the question
-	InputDial                     // the application asks for a channel to From; At says where it is attached
-	InputHangup                   // the application needs the channel to From no longer
-	InputIssued                   // the login server's driver has decided From's application: Status and Text
+	InputStart     InputKind = iota // the process has come up: Start says with what
+	InputTimer                      // the deadline that Next named has passed
+	InputMessage                    // From sent Bytes
+	InputReset                      // From says that it knows nothing of our session
+	InputCookie                     // From is loaded and has given a cookie: ask again now
+	InputNetwork                    // the network has changed, or the application says Retry
+	InputLeave                      // the application wants to leave, gracefully
+	InputLookup                     // the application asks for Name; Query names the question
+	InputDial                       // the application asks for a channel to From; At says where it is attached
+	InputHangup                     // the application needs the channel to From no longer
+	InputCertified                  // a certificate came: Start.RenewIn says when to renew it
+	InputIssued                     // the login server's driver has decided From's application: Status and Text
 )
 
 // Input is one thing that has happened.
@@ -57,7 +59,7 @@ type Start struct {
 	HasCert  bool   // it holds a certificate
 	// RenewIn is how long from now the certificate should be renewed; no meaning
 	// without one.
-	RenewIn int64
+	RenewIn vtime.Duration
 	// Roster is what it knew of the tier as a supernode.
 	Roster []Known
 }

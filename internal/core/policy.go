@@ -65,6 +65,8 @@ type Policy struct {
 
 	// Login.
 	LoginPatience vtime.Duration // how long a login server's answer is waited for
+	LoginQueue    int            // applications that wait at a login server, at most
+	LoginLife     vtime.Duration // one that has waited longer is dropped unserved; 0 is never
 	RenewRetry    vtime.Duration // a failed renewal is tried again after U(1/2, 1) times this
 
 	// What took the network down in 2007 and 2010 (section 11).
@@ -132,6 +134,8 @@ func DefaultPolicy() Policy {
 		PutRetry:      500 * vtime.Millisecond,
 
 		LoginPatience: 3 * vtime.Second,
+		LoginQueue:    4096,
+		LoginLife:     3 * vtime.Second,
 		RenewRetry:    1 * vtime.Hour,
 	}
 }
@@ -148,6 +152,8 @@ func NaivePolicy() Policy {
 	p.PacketBudget = 240
 	p.LoginFirst = true
 	p.LoginPatience = 30 * vtime.Second
+	p.LoginQueue = 1 << 20
+	p.LoginLife = 0
 	p.Queue = 2000
 	p.QueueAll = true
 	p.RetryPause = 1 * vtime.Second

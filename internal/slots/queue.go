@@ -14,6 +14,7 @@ const MaxQueue = 1 << 24
 type Entry struct {
 	Peer    ident.Handle // whose
 	What    uint32       // the caller's own mark: which kind of work
+	Cost    uint16       // in hundredths of a request; 0 stands for a whole one
 	Arrived vtime.Time
 }
 
@@ -26,7 +27,8 @@ type Queue struct {
 	bound    int
 	spacing  vtime.Duration
 	patience vtime.Duration
-	free     vtime.Time // when the server can take the next entry
+	free     vtime.Time     // when the server can take the next entry
+	owed     vtime.Duration // service time of all that wait
 	dropped  int
 }
 
@@ -56,6 +58,7 @@ func (q *Queue) Push(e Entry) bool {
 	}
 	q.ring[(q.first+q.n)%len(q.ring)] = e
 	q.n++
+	q.owed += q.cost(e)
 	return true
 }
 
@@ -65,15 +68,28 @@ func (q *Queue) Pop(now vtime.Time) (Entry, bool) {
 		e := q.ring[q.first]
 		q.first = (q.first + 1) % len(q.ring)
 		q.n--
+		q.owed -= q.cost(e)
 		if q.patience > 0 && now.Sub(e.Arrived) > q.patience {
 			q.dropped++
 			continue
 		}
 		// Service that could have begun earlier did: a late timer costs no capacity.
-		q.free = vtime.Later(q.free, e.Arrived).Add(q.spacing)
+		q.free = vtime.Later(q.free, e.Arrived).Add(q.cost(e))
 		return e, true
 	}
 	return Entry{}, false
+}
+
+func (q *Queue) cost(e Entry) vtime.Duration {
+	if e.Cost == 0 {
+		return q.spacing
+	}
+	return q.spacing * vtime.Duration(e.Cost) / 100
+}
+
+// Backlog returns how long whoever comes at now waits for his turn.
+func (q *Queue) Backlog(now vtime.Time) vtime.Duration {
+	return max(0, q.free.Sub(now)) + q.owed
 }
 
 // Next returns when Pop has something to do.

@@ -4,12 +4,11 @@ import (
 	"github.com/ada420b6/overlay/internal/ident"
 )
 
-// Summary lists what is held in one bucket of the roster. The last part of a bucket is
-// marked, so that the reader knows what the sender lacks.
+// Summary lists what is held in one stretch of the roster. It is complete within that
+// stretch, so that the reader knows what the sender lacks.
 //
-//	bucket 2 | first 8 | last 8 | notices (1 + n x (id, incarnation 4, state 1))
+//	first 8 | last 8 | notices (1 + n x (id, incarnation 4, state 1))
 type Summary struct {
-	Bucket  uint16   // top bucket x 32 + part
 	First   ident.ID // IDs from here
 	Last    ident.ID // to here, both included, are all listed
 	Notices Notices  // who, which incarnation, what state
@@ -18,7 +17,6 @@ type Summary struct {
 // Append appends the message to b.
 func (m *Summary) Append(b []byte, book Book) []byte {
 	b = header(b, KindSummary)
-	b = u16(b, m.Bucket)
 	b = u64(b, uint64(m.First))
 	b = u64(b, uint64(m.Last))
 	b = m.Notices.append(b, book)
@@ -28,7 +26,6 @@ func (m *Summary) Append(b []byte, book Book) []byte {
 // Parse reads the message from b.
 func (m *Summary) Parse(b []byte, book Book) error {
 	r := read(b, KindSummary)
-	m.Bucket = r.u16()
 	m.First = ident.ID(r.u64())
 	m.Last = ident.ID(r.u64())
 	m.Notices = r.notices(book)

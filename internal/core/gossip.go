@@ -1,0 +1,508 @@
+package core
+
+import (
+	"github.com/ada420b6/overlay/internal/attach"
+	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/liveness"
+	"github.com/ada420b6/overlay/internal/roster"
+	"github.com/ada420b6/overlay/internal/vtime"
+	"github.com/ada420b6/overlay/internal/wire"
+)
+
+// How supernodes know of each other (PROTOCOL.md section 6): they ping one another,
+// spread what is new, and compare rosters. Package roster decides what is believed,
+// package liveness who is asked; this file carries their words.
+
+func (s *step) startGossip(sn *Supernode) {
+	n, p := s.n, s.p
+	rp := roster.Defaults()
+	rp.SuspicionMin, rp.SuspicionMax, rp.Tombstone, rp.GossipBytes = p.SuspicionMin, p.SuspicionMax, p.Tombstone, p.GossipBytes
+	sn.roster.Init(rp, n.self, s.env.Book.ID(n.self), n.inc, s.now)
+	lp := liveness.ProberDefaults()
+	lp.Period, lp.Timeout, lp.DeadPeriod = p.PingPeriod, p.PingTimeout, p.AskDead
+	sn.prober.Init(lp, n.rng.Uint32(), vtime.Duration(n.rng.Between(0, int64(p.PingPeriod))), s.now)
+	sn.gossipAt = s.now
+	sn.entropy = s.now.Add(vtime.Duration(n.rng.Between(int64(p.AntiEntropy/10), int64(p.AntiEntropy))))
+	sn.askAt = s.now.Add(vtime.Duration(n.rng.Between(0, int64(p.AskDead))))
+}
+
+// greet tells the supernodes that are remembered that this one serves.
+func (s *step) greet() {
+	cache := attach.Cache(s.env.Cache)
+	for i := 0; i < greetings && i < cache.Len(); i++ {
+		s.introduce(cache[i].Peer)
+	}
+}
+
+// greetings is how many of the host cache's first entries, the ones that served last,
+// a new supernode introduces itself to: with nine of ten dead one still answers in 57 %
+// of cases, and the rest is asked one by one.
+const greetings = 8
+
+// introduce sends this supernode's own record to h, and the digest of its roster, so
+// that h answers with what it has more.
+func (s *step) introduce(h ident.Handle) {
+	if h == s.n.self {
+		return
+	}
+	var m wire.News
+	m.Members.Add(wire.Member{Peer: s.n.self, Inc: s.env.Super.roster.Inc()})
+	s.out.send(h, m.Append(s.out.begin(), s.env.Book), false)
+	s.sendDigest(h)
+}
+
+func (s *step) sendDigest(to ident.Handle) {
+	d := wire.Digest{Bucket: wire.DigestTop, Hashes: s.env.Super.roster.TopDigest()}
+	s.out.send(to, d.Append(s.out.begin(), s.env.Book), false)
+}
+
+// announceSoon tells the login servers of this supernode: they list it as a last
+// resort for those who find nobody.
+func (s *step) announceSoon() { s.env.Super.announce = s.now }
+
+// announceEvery is how often a supernode tells a login server that it is there.
+const announceEvery = 5 * vtime.Minute
+
+func (s *step) announceNow() {
+	sn := s.env.Super
+	sn.announce = s.now.Add(announceEvery/2 + vtime.Duration(s.n.rng.Between(0, int64(announceEvery))))
+	if len(s.env.Logins) == 0 {
+		return
+	}
+	var m wire.News
+	m.Members.Add(wire.Member{Peer: s.n.self, Inc: sn.roster.Inc()})
+	if s.now.Sub(sn.since) < announceEvery/2 { // a new one tells all of them
+		for _, h := range s.env.Logins {
+			s.out.send(h, m.Append(s.out.begin(), s.env.Book), true)
+		}
+		return
+	}
+	to := s.env.Logins[s.n.rng.Intn(len(s.env.Logins))]
+	s.out.send(to, m.Append(s.out.begin(), s.env.Book), true)
+}
+
+// gossipDue does what is due between supernodes.
+func (s *step) gossipDue() {
+	sn, p := s.env.Super, s.p
+	if s.now >= sn.prober.Next() {
+		c := liveness.Candidates{Target: sn.roster.Pick(&s.n.rng), Dead: sn.roster.PickDead(&s.n.rng)}
+		for i := range c.Via {
+			c.Via[i] = sn.roster.Pick(&s.n.rng, c.Via[:i]...)
+		}
+		sn.probes = sn.prober.Tick(s.now, c, sn.probes[:0])
+		s.probe()
+	}
+	if s.now >= sn.roster.NextDeadline() {
+		s.expire()
+	}
+	if s.now >= sn.gossipAt {
+		s.spread()
+	}
+	if s.now >= sn.entropy {
+		sn.entropy = s.now.Add(p.AntiEntropy/2 + vtime.Duration(s.n.rng.Between(0, int64(p.AntiEntropy))))
+		if h := sn.roster.Pick(&s.n.rng); h != ident.None {
+			s.sendDigest(h)
+		}
+	}
+	if s.now >= sn.askAt {
+		s.askRemembered()
+	}
+	if s.now >= sn.announce {
+		s.announceNow()
+	}
+}
+
+// probe carries out what the prober wants.
+func (s *step) probe() {
+	sn := s.env.Super
+	for _, a := range sn.probes {
+		switch a.Act {
+		case liveness.ActPing:
+			s.ping(a.To, a.Seq)
+		case liveness.ActPingRequest:
+			m := wire.PingRequest{Seq: a.Seq, Target: a.Target}
+			s.out.send(a.To, m.Append(s.out.begin(), s.env.Book), false)
+		case liveness.ActAck, liveness.ActNack:
+			s.pingAck(a.To, a.Seq, a.Act == liveness.ActNack)
+		case liveness.ActSuspect:
+			if m, ok := sn.roster.Lookup(a.Target); ok && m.State == roster.Alive {
+				m.State, m.Accuser = roster.Suspect, s.n.self
+				s.believe(sn.roster.Merge(m, s.now), m)
+			}
+		}
+	}
+}
+
+// ping asks whether h lives. Whoever is not believed alive is told so with it, so that
+// it can refute.
+func (s *step) ping(h ident.Handle, seq uint32) {
+	sn := s.env.Super
+	m := wire.Ping{Seq: seq}
+	believed, ok := sn.roster.Lookup(h)
+	doubted := ok && believed.State != roster.Alive
+	s.out.send(h, m.Append(s.out.begin(), s.env.Book), doubted)
+	if doubted {
+		s.accuse(h, believed)
+	}
+}
+
+func (s *step) accuse(h ident.Handle, b roster.Member) {
+	var m wire.News
+	m.Notices.Add(wire.Notice{Peer: b.Peer, Inc: b.Inc, State: wire.State(b.State)})
+	s.out.send(h, m.Append(s.out.begin(), s.env.Book), false)
+}
+
+func (s *step) pingAck(to ident.Handle, seq uint32, silent bool) {
+	sn := s.env.Super
+	m := wire.PingAck{Seq: seq, Load: s.load(), Silent: silent, Eligible: uint16(min(s.ownEligible(), 1<<16-1)), Inc: sn.roster.Inc()}
+	s.out.send(to, m.Append(s.out.begin(), s.env.Book), false)
+}
+
+func (s *step) onPing() {
+	sn := s.env.Super
+	var m wire.Ping
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	s.pingAck(s.in.From, m.Seq, false)
+	// Somebody who is not in the roster, or not believed alive, pings: it serves and
+	// this one has not heard, or it has been mended out of a partition.
+	if b, ok := sn.roster.Lookup(s.in.From); (!ok || b.State != roster.Alive) && !s.isLogin(s.in.From) {
+		if ok {
+			s.accuse(s.in.From, b)
+		}
+		s.introduce(s.in.From)
+	}
+}
+
+func (s *step) isLogin(h ident.Handle) bool {
+	for _, l := range s.env.Logins {
+		if l == h {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *step) onPingAck() {
+	sn := s.env.Super
+	var m wire.PingAck
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	if m.Silent {
+		sn.prober.Nack(m.Seq, s.in.From)
+		return
+	}
+	sn.probes = sn.prober.Ack(m.Seq, s.in.From, sn.probes[:0])
+	s.probe()
+	b, ok := sn.roster.Lookup(s.in.From)
+	if !ok {
+		return
+	}
+	s.sampled(s.in.From, m.Load, m.Eligible)
+	if m.Inc > b.Inc || b.State != roster.Alive {
+		s.wantFrom(s.in.From, s.in.From)
+	}
+}
+
+func (s *step) onPingRequest() {
+	sn := s.env.Super
+	var m wire.PingRequest
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	if m.Target == s.n.self {
+		s.pingAck(s.in.From, m.Seq, false)
+		return
+	}
+	sn.probes = sn.prober.Relay(m.Seq, s.in.From, m.Target, s.now, sn.probes[:0])
+	s.probe()
+}
+
+// wantFrom asks to for the signed record of h.
+func (s *step) wantFrom(to, h ident.Handle) {
+	var m wire.Want
+	m.Peers.Add(h)
+	s.out.send(to, m.Append(s.out.begin(), s.env.Book), false)
+}
+
+// newsRoom is how many bytes of a message news may take: what is left of MaxMessage
+// after the headers of the message and the session.
+const newsRoom = wire.MaxMessage - 60
+
+// spread sends what is new to a few members, while there is something new.
+func (s *step) spread() {
+	sn := s.env.Super
+	sn.gossipAt = s.now.Add(s.p.GossipPeriod)
+	if sn.roster.Pending() == 0 {
+		sn.gossipAt = vtime.Never // believe wakes it
+		return
+	}
+	var to wire.Peers
+	for range s.p.GossipFanout {
+		to.Add(sn.roster.Pick(&s.n.rng, to.All()...))
+	}
+	for _, h := range to.All() {
+		sn.news = sn.roster.Next(s.now, newsRoom, sn.news[:0])
+		if len(sn.news) == 0 {
+			return
+		}
+		s.tell(h, sn.news)
+	}
+}
+
+// tell sends members as believed: the usable ones by their own record, the others by
+// notice.
+func (s *step) tell(to ident.Handle, members []roster.Member) {
+	for len(members) > 0 {
+		var m wire.News
+		k := 0
+		for k < len(members) && addNews(&m, members[k]) {
+			k++
+		}
+		members = members[k:]
+		s.out.send(to, m.Append(s.out.begin(), s.env.Book), false)
+	}
+}
+
+// addNews appends b to m if the message stays within MaxMessage.
+func addNews(m *wire.News, b roster.Member) bool {
+	records, notices := len(m.Members.All()), len(m.Notices.All())
+	if b.State == roster.Alive {
+		return notices <= mixedNotices && m.Members.Add(wire.Member{Peer: b.Peer, Inc: b.Inc})
+	}
+	if records == wire.MaxMembers && notices == mixedNotices {
+		return false
+	}
+	return m.Notices.Add(wire.Notice{Peer: b.Peer, Inc: b.Inc, State: wire.State(b.State)})
+}
+
+// mixedNotices is how many notices fit beside MaxMembers records: 3 x 340 + 8 x 13 is
+// within MaxMessage.
+const mixedNotices = 8
+
+func (s *step) onNews() {
+	sn := s.env.Super
+	var m wire.News
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	for _, x := range m.Members.All() {
+		b := roster.Member{Peer: x.Peer, ID: s.env.Book.ID(x.Peer), Inc: x.Inc, State: roster.Alive}
+		s.believe(sn.roster.Merge(b, s.now), b)
+		s.learn([]ident.Handle{x.Peer})
+	}
+	var ask wire.Peers
+	for _, x := range m.Notices.All() {
+		b := roster.Member{Peer: x.Peer, ID: s.env.Book.ID(x.Peer), Inc: x.Inc, State: roster.State(x.State), Accuser: s.in.From}
+		var o roster.Outcome
+		if x.Peer == s.in.From && x.State == wire.Left {
+			o = sn.roster.Merge(b, s.now) // its own word
+		} else {
+			o = sn.roster.Claim(b, s.now)
+		}
+		s.believe(o, b)
+		if o.Want {
+			ask.Add(x.Peer)
+		}
+	}
+	if len(ask.All()) > 0 {
+		w := wire.Want{Peers: ask}
+		s.out.send(s.in.From, w.Append(s.out.begin(), s.env.Book), false)
+	}
+}
+
+// believe lets the other parts know what a change of the roster means to them.
+func (s *step) believe(o roster.Outcome, m roster.Member) {
+	sn := s.env.Super
+	if o.Refused {
+		s.n.bad++
+	}
+	if o.Refute {
+		s.n.inc = sn.roster.Inc()
+	}
+	if o.Gained {
+		sn.ranks.Joined(m.ID)
+		sn.fresh.Joined(m.ID, epoch)
+	}
+	if o.Lost {
+		s.lost(m.Peer)
+	}
+	if (o.Changed || o.Refute || o.Confirmed) && sn.gossipAt == vtime.Never {
+		sn.gossipAt = s.now.Add(s.p.GossipPeriod / 10)
+	}
+}
+
+// lost means that a supernode is believed gone.
+func (s *step) lost(h ident.Handle) {
+	sn := s.env.Super
+	sn.ranks.Left(h)
+	sn.fresh.Left(h)
+	attach.Cache(s.env.Cache).Bad(h)
+	s.forgetLoad(h)
+}
+
+// expire buries suspects whose time is up.
+func (s *step) expire() {
+	sn := s.env.Super
+	var buf [8]roster.Expired
+	for _, e := range sn.roster.Expire(s.now, buf[:0]) {
+		if !e.Forgotten {
+			s.lost(e.Peer)
+		}
+	}
+}
+
+// onDigest compares rosters: where the hashes differ, the parts or the members are
+// sent. Package roster draws the exchange.
+func (s *step) onDigest() {
+	sn := s.env.Super
+	var m wire.Digest
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	if m.Bucket != wire.DigestTop {
+		if int(m.Bucket) >= roster.Buckets {
+			s.n.bad++
+			return
+		}
+		own := sn.roster.SubDigest(int(m.Bucket))
+		for set := roster.Differ(&own, &m.Hashes); set != 0; {
+			var part int
+			part, set = roster.NextBucket(set)
+			first, last := roster.Part(int(m.Bucket), part)
+			s.summarize(s.in.From, first, last)
+		}
+		return
+	}
+	own := sn.roster.TopDigest()
+	differ := roster.Differ(&own, &m.Hashes)
+	if differ == 0 {
+		return
+	}
+	if sn.roster.Count(0, roster.MaxID, wire.MaxNotices+1) <= wire.MaxNotices {
+		s.summarize(s.in.From, 0, roster.MaxID)
+		return
+	}
+	for set := differ; set != 0; {
+		var bucket int
+		bucket, set = roster.NextBucket(set)
+		first, last := roster.Bucket(bucket)
+		if sn.roster.Count(first, last, wire.MaxNotices+1) <= wire.MaxNotices {
+			s.summarize(s.in.From, first, last)
+			continue
+		}
+		d := wire.Digest{Bucket: uint8(bucket), Hashes: sn.roster.SubDigest(bucket)}
+		s.out.send(s.in.From, d.Append(s.out.begin(), s.env.Book), false)
+	}
+}
+
+// summarize lists what is held from first to last.
+func (s *step) summarize(to ident.Handle, first, last ident.ID) {
+	sn := s.env.Super
+	for {
+		var buf [wire.MaxNotices]roster.Member
+		page, end := sn.roster.Page(first, last, buf[:0])
+		m := wire.Summary{First: first, Last: end}
+		for _, b := range page {
+			m.Notices.Add(wire.Notice{Peer: b.Peer, Inc: b.Inc, State: wire.State(b.State)})
+		}
+		s.out.send(to, m.Append(s.out.begin(), s.env.Book), false)
+		if end == last {
+			return
+		}
+		first = end + 1
+	}
+}
+
+// tellAtOnce is how many members one Summary is answered with: 8 packets of records.
+// What is beyond it the next comparison finds.
+const tellAtOnce = 24
+
+func (s *step) onSummary() {
+	sn := s.env.Super
+	var m wire.Summary
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	var theirs [wire.MaxNotices]roster.Member
+	k := 0
+	for _, x := range m.Notices.All() {
+		theirs[k] = roster.Member{Peer: x.Peer, ID: s.env.Book.ID(x.Peer), Inc: x.Inc, State: roster.State(x.State)}
+		k++
+	}
+	var tell [tellAtOnce]roster.Member
+	var want [wire.MaxNotices]roster.Member
+	d, ok := sn.roster.Compare(m.First, m.Last, theirs[:k], roster.Difference{Tell: tell[:0], Want: want[:0]})
+	if !ok {
+		s.n.bad++
+		return
+	}
+	for i := range d.Tell { // a suspect's record is told too: it refutes by itself
+		if d.Tell[i].State == roster.Suspect {
+			d.Tell[i].State = roster.Alive
+		}
+	}
+	s.tell(s.in.From, d.Tell)
+	for len(d.Want) > 0 {
+		var w wire.Want
+		k := min(len(d.Want), wire.MaxPeers)
+		for _, b := range d.Want[:k] {
+			w.Peers.Add(b.Peer)
+		}
+		d.Want = d.Want[k:]
+		s.out.send(s.in.From, w.Append(s.out.begin(), s.env.Book), false)
+	}
+}
+
+func (s *step) onWant() {
+	sn := s.env.Super
+	var m wire.Want
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	var buf [wire.MaxPeers]roster.Member
+	tell := buf[:0]
+	for _, h := range m.Peers.All() {
+		if b, ok := sn.roster.Lookup(h); ok {
+			if b.State == roster.Suspect {
+				b.State = roster.Alive
+			}
+			tell = append(tell, b)
+		}
+	}
+	s.tell(s.in.From, tell)
+}
+
+// askRemembered asks one supernode of the host cache that the roster lacks: two tiers
+// that grew apart after a disaster find together through what their members remember.
+func (s *step) askRemembered() {
+	sn := s.env.Super
+	sn.askAt = s.now.Add(s.p.AskDead/2 + vtime.Duration(s.n.rng.Between(0, int64(s.p.AskDead))))
+	cache := attach.Cache(s.env.Cache)
+	if cache.Len() == 0 {
+		return
+	}
+	h := cache[s.n.rng.Intn(cache.Len())].Peer
+	if _, ok := sn.roster.Lookup(h); !ok && h != s.n.self {
+		s.introduce(h)
+	}
+}
+
+// farewellTier tells the tier that this supernode serves no more.
+func (s *step) farewellTier() {
+	sn := s.env.Super
+	var m wire.News
+	m.Notices.Add(wire.Notice{Peer: s.n.self, Inc: sn.roster.Inc(), State: wire.Left})
+	var to wire.Peers
+	for range wire.MaxPeers {
+		to.Add(sn.roster.Pick(&s.n.rng, to.All()...))
+	}
+	for _, h := range to.All() {
+		s.out.send(h, m.Append(s.out.begin(), s.env.Book), false)
+	}
+	for _, h := range s.env.Logins {
+		s.out.send(h, m.Append(s.out.begin(), s.env.Book), false)
+	}
+}

@@ -1,0 +1,307 @@
+package core
+
+import (
+	"github.com/ada420b6/overlay/internal/attach"
+	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/vtime"
+	"github.com/ada420b6/overlay/internal/wire"
+)
+
+// How an orphan becomes attached (PROTOCOL.md section 5): ask a few supernodes for a
+// slot, take the earliest, come at the slot. This file is the only place from which a
+// node sends probes and attaches.
+
+// joinTries is how often an attach is sent for one slot before the slot is given up.
+const joinTries = 3
+
+// want says what for the node seeks an attachment, if it does.
+func (s *step) want() (wire.Class, bool) {
+	n := s.n
+	if !n.certified || n.leaving || s.env.Super != nil || n.login.phase != enrolled && s.p.LoginFirst {
+		return 0, false
+	}
+	switch lasting := n.lasting(); {
+	case lasting == 0:
+		return wire.ClassOrphan, true
+	case lasting < s.p.Attachments:
+		return wire.ClassSecond, true
+	}
+	return 0, false
+}
+
+// seekDue lets the search go on when its time has come.
+func (s *step) seekDue() {
+	n := s.n
+	class, wanted := s.want()
+	if !wanted {
+		n.seek.Stop()
+		return
+	}
+	if n.seek.Phase == attach.Idle {
+		n.seek.Rest(s.now)
+	}
+	// A round can fail at once, and the next one begin at once, but each begun round
+	// has a deadline in the future: this ends.
+	for range 4 {
+		switch n.seek.Due(s.now, s.p.Patience/joinTries, joinTries) {
+		case attach.Nothing:
+			return
+		case attach.Round:
+			s.round(class)
+		case attach.Join:
+			s.join(class)
+		case attach.Failed:
+			s.roundFailed(class)
+		}
+	}
+}
+
+// round asks some supernodes for a slot.
+func (s *step) round(class wire.Class) {
+	n := s.n
+	left := n.budget.Left(s.now, s.p.PacketBudget)
+	if left == 0 {
+		n.seek.Rest(n.budget.Next(s.now, s.p.PacketBudget))
+		return
+	}
+	if class == wire.ClassOrphan && s.resume() {
+		return
+	}
+	quiet := n.seek.Quiet()
+	lost := quiet >= s.p.LoginRounds || attach.Cache(s.env.Cache).Len() == 0
+	if class == wire.ClassOrphan && lost && len(s.env.Logins) > 0 {
+		s.askList()
+		left--
+	}
+	width := s.p.ProbeWidth
+	if class == wire.ClassOrphan {
+		width = min(s.p.ProbeMax, s.p.ProbeWidth<<min(quiet, 8))
+	}
+	var buf [attach.MaxAsked]ident.Handle
+	cands := s.candidates(buf[:0], min(width, left, attach.MaxAsked))
+	nonce := n.rng.Uint64()
+	m := wire.Probe{Nonce: nonce, Class: class}
+	for _, h := range cands {
+		s.out.sendPlain(h, m.Append(s.out.begin(), s.env.Book))
+	}
+	n.budget.Spend(len(cands))
+	n.seek.Ask(cands, nonce, s.now, s.p.Patience)
+}
+
+// candidates draws whom to ask: whoever a leaving supernode has named, then from the
+// host cache, in another address group than the attachment that stands if there is a
+// choice.
+func (s *step) candidates(dst []ident.Handle, want int) []ident.Handle {
+	n := s.n
+	avoid := [2]ident.Handle{n.at[0].peer, n.at[1].peer}
+	if n.hint != ident.None && n.hint != avoid[0] && n.hint != avoid[1] && want > 0 {
+		dst = append(dst, n.hint)
+	}
+	n.hint = ident.None
+	anchors := 0
+	if n.first && n.seek.Quiet() == 0 {
+		anchors = s.p.Anchors
+	}
+	cache := attach.Cache(s.env.Cache)
+	group := s.groupHeld()
+	for range 3 {
+		k := len(dst)
+		dst = cache.Pick(dst, want, avoid, anchors, &n.rng)
+		if group == 0 {
+			break
+		}
+		kept := dst[:k]
+		for _, h := range dst[k:] {
+			if s.env.Book.Group(h) != group {
+				kept = append(kept, h)
+			}
+		}
+		if len(kept) == len(dst) || len(kept) >= want {
+			break
+		}
+		if len(kept) > 0 {
+			dst = kept
+		}
+	}
+	return dst
+}
+
+// groupHeld is the address group of an attachment that stands.
+func (s *step) groupHeld() ident.Group {
+	for i := range s.n.at {
+		if a := &s.n.at[i]; a.peer != ident.None && !a.parting {
+			return s.env.Book.Group(a.peer)
+		}
+	}
+	return 0
+}
+
+// join comes at the slot: it asks for the attachment with a record that lists it.
+func (s *step) join(class wire.Class) {
+	n, o := s.n, s.n.seek.Held()
+	if n.budget.Left(s.now, s.p.PacketBudget) == 0 {
+		n.seek.Rest(n.budget.Next(s.now, s.p.PacketBudget))
+		return
+	}
+	n.budget.Spend(1)
+	n.seq++
+	m := wire.Attach{Nonce: n.seek.Nonce, Class: class, Slot: o.Slot, Cookie: o.Cookie, Able: n.able(), Record: s.recordWith(o.Peer)}
+	s.out.send(o.Peer, m.Append(s.out.begin(), s.env.Book), true)
+}
+
+// roundFailed decides when to try again.
+func (s *step) roundFailed(class wire.Class) {
+	n, cache := s.n, attach.Cache(s.env.Cache)
+	if n.seek.Phase == attach.Joining {
+		cache.Bad(n.seek.Held().Peer)
+	}
+	for i, h := range n.seek.Asked() {
+		if n.seek.Phase == attach.Asking && n.seek.Silent(i) {
+			cache.Bad(h)
+		}
+	}
+	quiet, r := n.seek.Quiet(), &n.rng
+	var wait vtime.Duration
+	switch {
+	case class == wire.ClassSecond:
+		wait = s.p.SecondRetry + vtime.Duration(r.Between(0, 2*int64(s.p.SecondRetry)))
+	case n.seek.Wait() > 0:
+		wait = n.seek.Wait()
+	case s.p.RetryPause > 0:
+		wait = s.p.RetryPause
+	case quiet < s.p.QuickRounds:
+		wait = vtime.Duration(r.Between(0, int64(s.p.BackoffMin)))
+	default:
+		wait = vtime.Duration(r.Between(int64(s.p.BackoffMin), int64(s.p.BackoffMax)))
+	}
+	n.seek.Rest(s.now.Add(wait))
+}
+
+func (s *step) onOffer() {
+	var m wire.Offer
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	n := s.n
+	if n.seek.Phase != attach.Asking || m.Nonce != n.seek.Nonce {
+		return
+	}
+	s.learn(m.Peers.All())
+	if m.Status != wire.OfferSlot {
+		if m.Status == wire.OfferNotServing {
+			attach.Cache(s.env.Cache).Bad(s.in.From)
+			s.suggest(m.Peers.All())
+		}
+		n.seek.Denied(s.in.From, m.Nonce, m.Wait, s.now)
+		return
+	}
+	if n.lasting() > 0 && (m.Wait > s.p.SecondWait || m.Load > s.p.SecondLoad) {
+		n.seek.Denied(s.in.From, m.Nonce, 0, s.now)
+		return
+	}
+	wait := min(m.Wait, s.p.SlotHorizon)
+	o := attach.Offer{Peer: s.in.From, Slot: m.Slot, Cookie: m.Cookie, At: s.now.Add(wait), Load: m.Load}
+	n.seek.Offered(o, m.Nonce, s.now, s.p.OfferTie, &n.rng)
+}
+
+// suggest keeps one of peers to be asked in the next round.
+func (s *step) suggest(peers []ident.Handle) {
+	if len(peers) > 0 && s.n.hint == ident.None {
+		s.n.hint = peers[s.n.rng.Intn(len(peers))]
+	}
+}
+
+func (s *step) onAccept() {
+	var m wire.Accept
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	n := s.n
+	if !n.seek.Joins(s.in.From, m.Nonce) || m.Member.Peer != s.in.From || s.env.Super != nil {
+		return
+	}
+	n.seek.Stop()
+	n.seek.Heard()
+	attach.Cache(s.env.Cache).Good(s.in.From)
+	n.first = false
+	s.learn(m.Peers.All())
+	s.adopt(attachment{peer: s.in.From, token: m.Token, thin: m.Thin})
+	s.heardTier(m.Storm, m.Tier)
+	s.out.add(Effect{Kind: EffectSave})
+}
+
+func (s *step) onRefuse() {
+	var m wire.Refuse
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	n := s.n
+	if !n.seek.Joins(s.in.From, m.Nonce) {
+		return
+	}
+	s.learn(m.Peers.All())
+	s.suggest(m.Peers.All())
+	if m.Reason == wire.RefusedClosed || m.Reason == wire.RefusedFull {
+		attach.Cache(s.env.Cache).Bad(s.in.From)
+	}
+	wait := m.Wait
+	if wait == 0 || m.Peers.All() != nil && len(m.Peers.All()) > 0 {
+		wait = vtime.Duration(n.rng.Between(0, int64(s.p.BackoffMin)))
+	}
+	n.seek.Rest(s.now.Add(wait))
+}
+
+// learn enters supernodes that somebody named into the host cache.
+func (s *step) learn(peers []ident.Handle) {
+	for _, h := range peers {
+		if h != s.n.self {
+			attach.Cache(s.env.Cache).Learn(h, s.env.Book, &s.n.rng)
+		}
+	}
+}
+
+// askList asks a login server who the supernodes are: the last resort.
+func (s *step) askList() {
+	n := s.n
+	n.login.listNonce = uint32(n.rng.Uint32()) | 1
+	m := wire.ListRequest{Nonce: uint64(n.login.listNonce), Willing: n.role != RoleNode}
+	to := s.env.Logins[n.rng.Intn(len(s.env.Logins))]
+	s.out.send(to, m.Append(s.out.begin(), s.env.Book), n.seek.Quiet() > 0)
+	n.budget.Spend(1)
+}
+
+func (s *step) onList() {
+	var m wire.List
+	if !s.fromLogin() || !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	n := s.n
+	if s.env.Super != nil {
+		s.superList(m.Peers.All())
+		return
+	}
+	if n.login.listNonce == 0 || m.Nonce != uint64(n.login.listNonce) {
+		return
+	}
+	n.login.listNonce = 0
+	s.learn(m.Peers.All())
+	if n.lasting() > 0 {
+		return
+	}
+	if m.Start && n.role != RoleNode {
+		s.promote()
+		return
+	}
+	if len(m.Peers.All()) > 0 {
+		// They are heard of lately: ask them now, whatever is under way.
+		s.suggest(m.Peers.All())
+		if n.seek.Phase == attach.Resting || n.seek.Phase == attach.Asking && len(n.seek.Asked()) == 0 {
+			n.seek.Rest(s.now)
+		}
+		return
+	}
+	if m.Wait > 0 && n.seek.Phase == attach.Asking && len(n.seek.Asked()) == 0 {
+		n.seek.Heard()
+		n.seek.Rest(s.now.Add(m.Wait))
+	}
+}

@@ -1,0 +1,184 @@
+package core
+
+import (
+	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/vtime"
+	"github.com/ada420b6/overlay/internal/wire"
+)
+
+// Relays (PROTOCOL.md section 8). The machine says which channels stand; the datagrams
+// on them never reach it.
+
+// MaxChannels bounds the channels through one relay: at 56 bytes each 230 kB, and at
+// the planned 1 % of users in a call and a quarter of them relayed, twenty times what
+// 1 600 attachments need.
+const MaxChannels = 4096
+
+// channel is one pair of nodes whose datagrams this supernode forwards.
+type channel struct {
+	number uint64
+	caller ident.Handle
+	target ident.Handle
+	call   uint32     // the caller's number for it
+	tries  uint8      // RelayIncomings sent
+	known  bool       // the target has confirmed
+	until  vtime.Time // the RelayIncoming is repeated
+	ends   vtime.Time // the channel is forgotten unless the caller confirms it
+}
+
+func (c *channel) due() vtime.Time {
+	if c.known {
+		return c.ends
+	}
+	return vtime.Earlier(c.until, c.ends)
+}
+
+func (s *step) onRelayOpen() {
+	sn := s.env.Super
+	var m wire.RelayOpen
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	a := wire.RelayReady{Call: m.Call}
+	c := s.openRelay(s.in.From, m.Target, m.Call)
+	switch {
+	case c != nil:
+		a.Channel = c.number
+	case len(sn.channels) >= MaxChannels:
+		a.Status, a.Wait = wire.RelayBusy, s.p.FullWait
+	default:
+		a.Status = wire.RelayGone
+	}
+	s.out.send(s.in.From, a.Append(s.out.begin(), s.env.Book), false)
+}
+
+// relayHere opens a channel of this node's own through itself.
+func (s *step) relayHere(d *dialling) {
+	if s.env.Super == nil {
+		s.relayAnswer(d, wire.RelayGone, 0)
+		return
+	}
+	if c := s.openRelay(s.n.self, d.peer, d.call); c != nil {
+		s.relayAnswer(d, wire.RelayOK, c.number)
+		return
+	}
+	s.relayAnswer(d, wire.RelayGone, 0)
+}
+
+// openRelay returns the channel from caller to target, which must be attached here or
+// be this node itself; nil when there can be none.
+func (s *step) openRelay(caller, target ident.Handle, call uint32) *channel {
+	sn, self := s.env.Super, s.n.self
+	for i := range sn.channels {
+		if c := &sn.channels[i]; c.caller == caller && c.target == target && c.call == call {
+			c.ends = s.now.Add(relayLife)
+			return c
+		}
+	}
+	_, attached := sn.find(target)
+	if target != self && !attached || target == caller || len(sn.channels) >= MaxChannels || s.n.leaving {
+		return nil
+	}
+	c := channel{
+		number: s.n.rng.Uint64() | 1, caller: caller, target: target, call: call,
+		known: target == self, until: s.now, ends: s.now.Add(relayLife),
+	}
+	i := s.placeOf(c.number)
+	sn.channels = append(sn.channels, channel{})
+	copy(sn.channels[i+1:], sn.channels[i:])
+	sn.channels[i] = c
+	s.out.add(Effect{Kind: EffectForward, Peer: caller, Relay: target, Channel: c.number})
+	if target == self {
+		s.out.add(Effect{Kind: EffectChannel, Peer: caller, Relay: self, Channel: c.number})
+	}
+	return &sn.channels[i]
+}
+
+func (s *step) placeOf(number uint64) int {
+	ch := s.env.Super.channels
+	lo, hi := 0, len(ch)
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); ch[mid].number < number {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+func (s *step) onRelayAck() {
+	var m wire.RelayAck
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	ch := s.env.Super.channels
+	if i := s.placeOf(m.Channel); i < len(ch) && ch[i].number == m.Channel && ch[i].target == s.in.From {
+		ch[i].known = true
+	}
+}
+
+// relaysDue tells targets of their channels until they confirm, and forgets channels
+// whose caller does not confirm them.
+func (s *step) relaysDue() {
+	sn := s.env.Super
+	for i := 0; i < len(sn.channels); i++ {
+		c := &sn.channels[i]
+		if s.now >= c.ends || !c.known && c.tries == publishTries && s.now >= c.until {
+			s.dropChannel(i)
+			i--
+			continue
+		}
+		if !c.known && s.now >= c.until {
+			c.until = s.now.Add(s.p.PutRetry << c.tries)
+			c.tries++
+			s.tellRelay(c.target, &wire.RelayIncoming{Channel: c.number, Caller: c.caller})
+		}
+	}
+}
+
+// closeRelay forgets a channel at the word of one of its ends.
+func (s *step) closeRelay(number uint64, from ident.Handle) bool {
+	ch := s.env.Super.channels
+	i := s.placeOf(number)
+	if i == len(ch) || ch[i].number != number || ch[i].caller != from && ch[i].target != from {
+		return false
+	}
+	s.dropChannel(i)
+	return true
+}
+
+// closeRelays forgets the channels to a node that is no longer attached, and tells the
+// callers, who find it elsewhere.
+func (s *step) closeRelays(target ident.Handle) {
+	sn := s.env.Super
+	for i := 0; i < len(sn.channels); i++ {
+		if c := sn.channels[i]; c.target == target {
+			s.dropChannel(i)
+			i--
+			if c.caller == s.n.self {
+				s.lostHere(c.number)
+			} else {
+				s.tellRelay(c.caller, &wire.RelayClose{Channel: c.number})
+			}
+		}
+	}
+}
+
+// lostHere tells this node's own call that its channel through itself is gone.
+func (s *step) lostHere(number uint64) {
+	if s.env.Calls == nil {
+		return
+	}
+	for i := range s.env.Calls.dials {
+		if d := &s.env.Calls.dials[i]; d.open == number {
+			d.open, d.tries, d.until = 0, 0, s.now
+		}
+	}
+}
+
+func (s *step) dropChannel(i int) {
+	sn := s.env.Super
+	s.out.add(Effect{Kind: EffectUnforward, Channel: sn.channels[i].number})
+	sn.channels = append(sn.channels[:i], sn.channels[i+1:]...)
+}

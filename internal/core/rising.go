@@ -1,0 +1,155 @@
+package core
+
+import (
+	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/tier"
+	"github.com/ada420b6/overlay/internal/vtime"
+	"github.com/ada420b6/overlay/internal/wire"
+)
+
+// How an ordinary node becomes a supernode (PROTOCOL.md section 6): it is found to be
+// reachable from outside, and then either the tier's load or an appointment calls it.
+
+// rising is an ordinary node's readiness to serve.
+type rising struct {
+	reach tier.Reach
+	draw  tier.Node
+	nonce uint64     // of the Verify under way, 0 when there is none
+	again vtime.Time // when the Verify is repeated
+	able  bool
+}
+
+// verifyAgain is how often a Verify is repeated while its dial-backs are missing: three
+// packets lie on the way of each, and one may be lost.
+const verifyAgain = 2500 * vtime.Millisecond
+
+func (n *Node) riseDeadline() vtime.Time {
+	r := &n.rise
+	if n.role != RoleAuto || n.count() == 0 {
+		return vtime.Never
+	}
+	t := r.reach.Next()
+	if r.nonce != 0 {
+		t = vtime.Earlier(t, r.again)
+	}
+	if r.able {
+		t = vtime.Earlier(t, r.draw.Next())
+	}
+	return t
+}
+
+func (n *Node) able() bool { return n.rise.able && n.role == RoleAuto && !n.leaving }
+
+func (s *step) riseDue() {
+	n, r := s.n, &s.n.rise
+	if s.now < n.riseDeadline() {
+		return
+	}
+	if nonce, ask := r.reach.Due(tier.WantDialBacks(int(n.tier.Alive)), s.now, &n.rng); ask {
+		r.nonce, r.again = nonce, s.now
+	} else if s.now >= r.reach.Next() {
+		r.nonce = 0
+	}
+	if r.nonce != 0 && s.now >= r.again {
+		s.verify()
+	}
+	s.reached()
+	if r.able && s.env.Super == nil && r.draw.Draw(s.tierPolicy(), s.now, &n.rng) {
+		s.promote()
+	}
+}
+
+// verify asks a supernode to have this node dialled back.
+func (s *step) verify() {
+	r := &s.n.rise
+	r.again = s.now.Add(verifyAgain)
+	i := s.n.rng.Intn(len(s.n.at))
+	if s.n.at[i].peer == ident.None {
+		i = 1 - i
+	}
+	m := wire.Verify{Nonce: r.nonce}
+	s.out.send(s.n.at[i].peer, m.Append(s.out.begin(), s.env.Book), false)
+}
+
+func (s *step) onDialBack() {
+	var m wire.DialBack
+	r := &s.n.rise
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	// Who dials back comes from an address it is not known by: the address stands for it.
+	if !r.reach.Confirm(m.Nonce, ident.Handle(s.in.Origin), s.in.Group, s.now, &s.n.rng) {
+		s.n.bad++
+		return
+	}
+	s.reached()
+}
+
+// reached notes when the node has been found reachable, or is no longer. In a young
+// network everybody waits for one that is, so the supernodes hear of it at once.
+func (s *step) reached() {
+	r := &s.n.rise
+	able := r.reach.Verified(s.now)
+	if able == r.able {
+		return
+	}
+	r.able = able
+	if !able {
+		return
+	}
+	r.nonce = 0
+	r.draw.Start(s.tierPolicy(), s.now, &s.n.rng)
+	for i := range s.n.at {
+		if s.n.at[i].peer != ident.None {
+			s.check(i)
+		}
+	}
+}
+
+// heardNeed takes what a supernode says of the tier: whether it wants more.
+func (s *step) heardNeed(t wire.Tier) {
+	n := s.n
+	p := s.tierPolicy()
+	if !n.able() || s.env.Super != nil {
+		return
+	}
+	if n.wasSuper && p.Resume(tier.Load(t.Util), int(t.Alive)) {
+		s.promote()
+		return
+	}
+	n.rise.draw.Hear(p, tier.Report{Util: tier.Load(t.Util), Supernodes: t.Alive, Eligible: t.Eligible})
+}
+
+func (s *step) onAppoint() {
+	var m wire.Appoint
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) || s.n.holds(s.in.From) < 0 {
+		return
+	}
+	if s.n.able() && s.env.Super == nil {
+		s.promote()
+	}
+}
+
+// resumeRounds is how many rounds of probes nobody answers before a node that was a
+// supernode starts the tier again by itself.
+const resumeRounds = 2
+
+// resume starts the tier from nothing: no login server is needed, only a node that was
+// a supernode and finds nobody. It reports whether the node serves now.
+func (s *step) resume() bool {
+	n := s.n
+	if !n.wasSuper || n.role == RoleNode || n.seek.Quiet() < resumeRounds {
+		return false
+	}
+	s.promote()
+	return true
+}
+
+// tierPolicy is the part of the policy that package tier decides by.
+func (s *step) tierPolicy() *tier.Policy {
+	p := s.p
+	s.tp = tier.Default()
+	s.tp.Period, s.tp.PromoteAbove, s.tp.DemoteBelow = p.ScalePeriod, tier.Load(p.PromoteAbove), tier.Load(p.DemoteBelow)
+	s.tp.Tenure, s.tp.Calm, s.tp.MinSize = p.DemoteTenure, p.DemoteCalm, p.MinTier
+	return &s.tp
+}

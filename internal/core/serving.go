@@ -1,0 +1,354 @@
+package core
+
+import (
+	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/liveness"
+	"github.com/ada420b6/overlay/internal/slots"
+	"github.com/ada420b6/overlay/internal/vtime"
+	"github.com/ada420b6/overlay/internal/wire"
+)
+
+// How a supernode serves (PROTOCOL.md section 5): it offers slots, takes whoever comes
+// in one, and holds the attachments until they fall silent. What it has taken on is
+// never delayed by what asks to be taken on: a keepalive is answered in the step in
+// which it arrives (rule R6).
+
+// holding is one attachment as its supernode sees it.
+type holding struct {
+	peer   ident.Handle
+	token  uint32
+	nonce  uint64 // of the attach, to answer it again when the answer got lost
+	heard  vtime.Time
+	record wire.Record
+	thin   bool
+	able   bool
+}
+
+// naming finds the holder of a name.
+type naming struct {
+	name ident.NameID
+	peer ident.Handle
+}
+
+func (sn *Supernode) find(h ident.Handle) (int, bool) {
+	lo, hi := 0, len(sn.held)
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); sn.held[mid].peer < h {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, lo < len(sn.held) && sn.held[lo].peer == h
+}
+
+func (sn *Supernode) findName(name ident.NameID) (int, bool) {
+	lo, hi := 0, len(sn.names)
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); sn.names[mid].name < name {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, lo < len(sn.names) && sn.names[lo].name == name
+}
+
+// thinSlots is how many nodes are held beyond the normal slots.
+func (s *step) thinSlots() int { return int(s.n.slots) * s.p.ThinSlots / s.p.NormalSlots }
+
+// load is this supernode's utilisation in 1/128: how much of its normal slots is
+// taken, or how far its slots are booked, whichever is more.
+func (s *step) load() uint8 {
+	sn := s.env.Super
+	held := len(sn.held) * 128 / int(s.n.slots)
+	booked := int(sn.cal.Backlog(s.now) * 83 / (15 * vtime.Second))
+	return uint8(min(max(held, booked), wire.MaxUtil))
+}
+
+func (s *step) onProbe() {
+	sn := s.env.Super
+	var m wire.Probe
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	o := wire.Offer{Nonce: m.Nonce, Storm: s.storm(), Load: s.load(), Peers: s.alternates(s.in.From)}
+	s.offer(&o, m.Class)
+	if sn.leaveBy != vtime.Never || s.now < sn.queue.opens {
+		o.Status, o.Wait = wire.OfferNotServing, 0
+	}
+	s.out.sendPlain(s.in.From, o.Append(s.out.begin(), s.env.Book))
+}
+
+// offer fills in what this supernode can give to a class of asker.
+func (s *step) offer(o *wire.Offer, class wire.Class) {
+	sn := s.env.Super
+	room := len(sn.held) < int(s.n.slots)+s.thinSlots()
+	if class == wire.ClassSecond {
+		room = sn.full < int(s.n.slots)*int(s.p.SecondLoad)/128
+	}
+	if s.p.Queue > 0 { // as in 2007: come at once, and wait in the queue
+		o.Status, o.Wait = wire.OfferSlot, 0
+		return
+	}
+	if !room {
+		o.Status = wire.OfferFull
+		o.Wait = s.fullWait()
+		return
+	}
+	q := slots.Request{Class: slots.Class(class), Origin: s.in.Origin, Group: s.in.Group, Load: s.load()}
+	given := sn.cal.Offer(q, s.now, &s.n.rng)
+	if !given.OK {
+		o.Status, o.Wait = wire.OfferFull, given.Wait
+		return
+	}
+	o.Status, o.Wait, o.Slot, o.Cookie = wire.OfferSlot, given.Wait, given.Slot, given.Cookie
+}
+
+func (s *step) fullWait() vtime.Duration {
+	return vtime.Duration(s.n.rng.Between(int64(s.p.FullWait/60), int64(s.p.FullWait)))
+}
+
+// alternates draws living supernodes to name to from.
+func (s *step) alternates(from ident.Handle) (p wire.Peers) {
+	sn := s.env.Super
+	for range 2 * wire.MaxPeers {
+		if len(p.All()) == min(wire.MaxPeers, sn.roster.Usable()-1) {
+			break
+		}
+		if h := sn.roster.Pick(&s.n.rng, from); h != ident.None {
+			p.Add(h)
+		}
+	}
+	return p
+}
+
+func (s *step) onAttach() {
+	sn := s.env.Super
+	var m wire.Attach
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	if i, ok := sn.find(s.in.From); ok && sn.held[i].nonce == m.Nonce {
+		sn.held[i].heard = s.now
+		s.accept(&sn.held[i]) // the answer got lost
+		return
+	}
+	switch {
+	case m.Record.Owner != s.in.From:
+		s.refuse(m.Nonce, wire.RefusedRecord, 0)
+	case sn.leaveBy != vtime.Never || s.now < sn.queue.opens:
+		s.refuse(m.Nonce, wire.RefusedClosed, 0)
+	case s.p.Queue > 0:
+		s.enqueue(&m)
+	default:
+		if sn.cal.Redeem(slots.Class(m.Class), s.in.Origin, m.Slot, m.Cookie, s.now) != slots.Served {
+			s.refuse(m.Nonce, wire.RefusedSlot, 0)
+			return
+		}
+		s.admit(s.in.From, m.Nonce, m.Class, m.Able, m.Record)
+	}
+}
+
+// admit takes a node on, if there is room for it.
+func (s *step) admit(from ident.Handle, nonce uint64, class wire.Class, able bool, r wire.Record) {
+	sn := s.env.Super
+	i, again := sn.find(from)
+	if again && r.Seq < sn.held[i].record.Seq {
+		s.refuseTo(from, nonce, wire.RefusedRecord, 0)
+		return
+	}
+	thin := !again && sn.full >= int(s.n.slots) || again && sn.held[i].thin
+	if !again && (len(sn.held) >= int(s.n.slots)+s.thinSlots() || thin && class == wire.ClassSecond) {
+		s.refuseTo(from, nonce, wire.RefusedFull, s.fullWait())
+		return
+	}
+	h := s.hold(from, r)
+	h.token, h.nonce, h.thin = s.n.rng.Uint32()|1, nonce, thin
+	s.considerAble(h, able)
+	if !thin && !again {
+		sn.full++
+	}
+	s.accept(h)
+}
+
+// hold enters or renews what is known of an attached node, or of this node itself when
+// from is None, and lets its record go to the directory.
+func (s *step) hold(from ident.Handle, r wire.Record) *holding {
+	sn := s.env.Super
+	if r.Name != 0 {
+		i, ok := sn.findName(r.Name)
+		if !ok {
+			sn.names = append(sn.names, naming{})
+			copy(sn.names[i+1:], sn.names[i:])
+		}
+		sn.names[i] = naming{r.Name, from}
+		sn.fresh.Add(r.Name)
+	}
+	if from == ident.None {
+		return nil
+	}
+	i, ok := sn.find(from)
+	if !ok {
+		sn.held = append(sn.held, holding{})
+		copy(sn.held[i+1:], sn.held[i:])
+		sn.held[i] = holding{peer: from}
+		if i < sn.scan {
+			sn.scan++
+		}
+	}
+	sn.held[i].record, sn.held[i].heard = r, s.now
+	return &sn.held[i]
+}
+
+// release forgets an attached node.
+func (s *step) release(peer ident.Handle) {
+	sn := s.env.Super
+	i, ok := sn.find(peer)
+	if !ok {
+		return
+	}
+	h := sn.held[i]
+	if !h.thin {
+		sn.full--
+	}
+	sn.setAble(&sn.held[i], false)
+	if j, ok := sn.findName(h.record.Name); ok && sn.names[j].peer == peer {
+		sn.names = append(sn.names[:j], sn.names[j+1:]...)
+		sn.fresh.Remove(h.record.Name)
+	}
+	sn.held = append(sn.held[:i], sn.held[i+1:]...)
+	if i < sn.scan {
+		sn.scan--
+	}
+	s.closeRelays(peer)
+}
+
+func (s *step) accept(h *holding) {
+	m := wire.Accept{
+		Nonce: h.nonce, Token: h.token, Thin: h.thin, Storm: s.storm(), Tier: s.tierView(),
+		Member: wire.Member{Peer: s.n.self, Inc: s.env.Super.roster.Inc()},
+	}
+	all := s.alternates(h.peer)
+	for _, p := range all.All()[:min(acceptPeers, len(all.All()))] {
+		m.Peers.Add(p)
+	}
+	s.out.send(h.peer, m.Append(s.out.begin(), s.env.Book), false)
+}
+
+// acceptPeers keeps an Accept within the size of an Attach: 360 + 4 x 51 bytes.
+const acceptPeers = 4
+
+func (s *step) refuse(nonce uint64, why wire.Refusal, wait vtime.Duration) {
+	s.refuseTo(s.in.From, nonce, why, wait)
+}
+
+func (s *step) refuseTo(to ident.Handle, nonce uint64, why wire.Refusal, wait vtime.Duration) {
+	m := wire.Refuse{Nonce: nonce, Reason: why, Wait: wait, Storm: s.storm(), Peers: s.alternates(to)}
+	s.out.send(to, m.Append(s.out.begin(), s.env.Book), false)
+}
+
+func (s *step) onKeepalive() {
+	var m wire.Keepalive
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	if s.p.Queue > 0 && s.p.QueueAll {
+		s.enqueueKeepalive(&m)
+		return
+	}
+	s.keepalive(s.in.From, &m)
+}
+
+func (s *step) keepalive(from ident.Handle, m *wire.Keepalive) {
+	sn := s.env.Super
+	i, ok := sn.find(from)
+	if !ok || sn.held[i].token != m.Token {
+		r := wire.NotAttached{Token: m.Token}
+		s.out.send(from, r.Append(s.out.begin(), s.env.Book), false)
+		return
+	}
+	sn.held[i].heard = s.now
+	s.considerAble(&sn.held[i], m.Able)
+	a := wire.KeepaliveAck{Token: m.Token, Storm: s.storm(), Tier: s.tierView()}
+	if m.Thirsty {
+		a.Peers = s.alternates(from)
+	}
+	s.out.send(from, a.Append(s.out.begin(), s.env.Book), false)
+}
+
+func (s *step) onNodeGoodbye() {
+	sn := s.env.Super
+	var m wire.Goodbye
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	if i, ok := sn.find(s.in.From); ok && sn.held[i].token == m.Token {
+		s.release(s.in.From)
+		s.out.add(Effect{Kind: EffectForget, Peer: s.in.From})
+	}
+}
+
+func (s *step) onPublish() {
+	sn := s.env.Super
+	var m wire.Publish
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+		return
+	}
+	i, ok := sn.find(s.in.From)
+	if !ok {
+		s.sayNotAttached(0)
+		return
+	}
+	if m.Record.Owner != s.in.From || m.Record.Seq < sn.held[i].record.Seq {
+		s.n.bad++
+		return
+	}
+	if m.Record.Seq > sn.held[i].record.Seq {
+		s.hold(s.in.From, m.Record)
+	}
+	sn.held[i].heard = s.now
+	a := wire.PublishAck{Seq: m.Record.Seq}
+	s.out.send(s.in.From, a.Append(s.out.begin(), s.env.Book), false)
+}
+
+// sweepShare is how many seconds a sweep through all attachments takes.
+const sweepShare = 4
+
+// servingDue drops attachments that have been silent for longer than a living node's
+// can be, some each second.
+func (s *step) servingDue() {
+	sn := s.env.Super
+	s.queueDue()
+	if s.now < sn.sweepAt {
+		return
+	}
+	sn.sweepAt = s.now.Add(vtime.Second)
+	for range len(sn.held)/sweepShare + 1 {
+		if len(sn.held) == 0 {
+			break
+		}
+		sn.scan %= len(sn.held)
+		h := &sn.held[sn.scan]
+		if s.now.Sub(h.heard) > liveness.Silence(s.watch(h.thin)) {
+			peer := h.peer
+			s.release(peer)
+			s.out.add(Effect{Kind: EffectForget, Peer: peer})
+			continue
+		}
+		sn.scan++
+	}
+}
+
+// storm is the level that this supernode tells: 0 to 3.
+func (s *step) storm() uint8 { return s.env.Super.cal.Storm(s.now) }
+
+// considerAble notes whether a node could be appointed, and lets a tier that is too
+// small know of it at once.
+func (s *step) considerAble(h *holding, able bool) {
+	sn := s.env.Super
+	if able && !h.able {
+		sn.appointAt = s.now
+	}
+	sn.setAble(h, able)
+}

@@ -1,0 +1,238 @@
+package core
+
+import (
+	"github.com/ada420b6/overlay/internal/attach"
+	"github.com/ada420b6/overlay/internal/directory"
+	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/liveness"
+	"github.com/ada420b6/overlay/internal/roster"
+	"github.com/ada420b6/overlay/internal/slots"
+	"github.com/ada420b6/overlay/internal/tier"
+	"github.com/ada420b6/overlay/internal/vtime"
+	"github.com/ada420b6/overlay/internal/wire"
+)
+
+// Supernode is what a node holds besides while it serves: its attachments, the roster,
+// its share of the directory, its channels. Each part's verbs are in a file of their
+// own: serving.go, gossip.go, replicas.go, relaying.go, scaling.go.
+type Supernode struct {
+	since vtime.Time
+
+	// Serving.
+	held    []holding // sorted by peer
+	names   []naming  // sorted by name
+	full    int       // how many of held are in normal slots
+	scan    int       // where the sweep through held goes on
+	sweepAt vtime.Time
+	cal     slots.Calendar
+	queue   queue
+
+	// The tier.
+	roster   roster.Roster
+	ranked   view // the roster as the directory ranks it
+	prober   liveness.Prober
+	gossipAt vtime.Time
+	entropy  vtime.Time // when rosters are compared next
+	askAt    vtime.Time // when one believed dead is asked again
+	announce vtime.Time // when the login servers are told
+
+	// The directory.
+	ranks   directory.Cache
+	store   directory.Store
+	fresh   directory.Held
+	puts    directory.Pending
+	lookups directory.Lookups
+
+	// Scaling.
+	sampler   tier.Sampler
+	eligible  []reported // what members said last of their eligible nodes
+	scaleAt   vtime.Time
+	able      int // of held, how many could be appointed
+	appoint   tier.Appointer
+	appointAt vtime.Time // when appointing is considered next
+	view      wire.Tier
+	viewAt    vtime.Time
+	stormAt   vtime.Time // when the storm level was last above 0
+	leaveBy   vtime.Time // when a leaving supernode goes, whoever it still holds
+
+	channels []channel // sorted by number
+	act      []directory.Action
+	due      []directory.Refresh
+	again    []directory.Retry
+	probes   []liveness.Action
+	news     []roster.Member
+}
+
+// promote makes a supernode of the node. Its attachments end once it serves: it can be
+// found at itself.
+func (s *step) promote() {
+	n := s.n
+	if s.env.Super != nil || n.role == RoleNode || n.leaving {
+		return
+	}
+	n.seek.Stop()
+	n.inc++
+	n.seq++
+	sn := s.newSupernode()
+	s.env.Super = sn
+	n.wasSuper = true
+	s.out.add(Effect{Kind: EffectPromoted})
+	s.greet()
+	for i := range n.at {
+		if a := n.at[i]; a.peer != ident.None {
+			s.introduce(a.peer)
+			s.goodbye(a.peer, a.token, wire.FarewellRole)
+			n.at[i] = attachment{}
+		}
+	}
+	n.pub = publication{}
+	s.hold(ident.None, s.recordWith(ident.None))
+	s.announceSoon()
+	s.out.add(Effect{Kind: EffectAttached, Peer: n.self, Count: 1})
+	s.out.add(Effect{Kind: EffectSave})
+	if s.env.Calls != nil {
+		s.env.Calls.hurry(s.now)
+	}
+}
+
+func (s *step) newSupernode() *Supernode {
+	n, p := s.n, s.p
+	sn := &Supernode{since: s.now, leaveBy: vtime.Never, stormAt: s.now.Add(-p.DemoteCalm)}
+	sn.sweepAt = s.now.Add(vtime.Second)
+	if n.wasSuper && p.ServeDelay > 0 {
+		sn.queue.opens = s.now.Add(p.ServeDelay)
+	}
+	sn.queue.next, sn.appointAt = vtime.Never, s.now
+	sn.cal = s.newCalendar()
+	s.startGossip(sn)
+	s.startReplicas(sn)
+	s.startScaling(sn)
+	return sn
+}
+
+// demote makes an ordinary node of a supernode that holds nobody any more.
+func (s *step) demote() {
+	n := s.n
+	s.farewellTier()
+	for i := range s.env.Super.channels {
+		s.out.add(Effect{Kind: EffectUnforward, Channel: s.env.Super.channels[i].number})
+	}
+	s.env.Super = nil
+	n.wasSuper = false
+	s.out.add(Effect{Kind: EffectDemoted})
+	s.out.add(Effect{Kind: EffectSave})
+	if n.leaving {
+		s.out.add(Effect{Kind: EffectLeft})
+		return
+	}
+	n.rise = rising{}
+	n.seek.Rest(s.now)
+}
+
+// superMessage handles what only a supernode understands.
+func (s *step) superMessage(k wire.Kind) {
+	switch k {
+	case wire.KindProbe:
+		s.onProbe()
+	case wire.KindAttach:
+		s.onAttach()
+	case wire.KindKeepalive:
+		s.onKeepalive()
+	case wire.KindGoodbye:
+		s.onNodeGoodbye()
+	case wire.KindPublish:
+		s.onPublish()
+	case wire.KindLookup:
+		s.onLookup()
+	case wire.KindVerify:
+		s.onVerify()
+	case wire.KindDialBackRequest:
+		s.onDialBackRequest()
+	case wire.KindRelayOpen:
+		s.onRelayOpen()
+	case wire.KindRelayAck:
+		s.onRelayAck()
+	default:
+		s.tierMessage(k)
+	}
+}
+
+// tierMessage handles what supernodes say to each other.
+func (s *step) tierMessage(k wire.Kind) {
+	switch k {
+	case wire.KindPing:
+		s.onPing()
+	case wire.KindPingAck:
+		s.onPingAck()
+	case wire.KindPingRequest:
+		s.onPingRequest()
+	case wire.KindNews:
+		s.onNews()
+	case wire.KindDigest:
+		s.onDigest()
+	case wire.KindSummary:
+		s.onSummary()
+	case wire.KindWant:
+		s.onWant()
+	case wire.KindPut:
+		s.onPut()
+	case wire.KindPutAck:
+		s.onPutAck()
+	case wire.KindGet:
+		s.onGet()
+	case wire.KindGot:
+		s.onGot()
+	default:
+		s.n.bad++
+	}
+}
+
+// superDue does everything of a supernode whose time has come.
+func (s *step) superDue() {
+	s.servingDue()
+	s.gossipDue()
+	s.replicasDue()
+	s.relaysDue()
+	s.scalingDue() // last: it may demote
+}
+
+func (sn *Supernode) deadline() vtime.Time {
+	t := vtime.Earlier(sn.sweepAt, sn.queue.next)
+	t = vtime.Earlier(t, vtime.Earlier(sn.gossipAt, sn.entropy))
+	t = vtime.Earlier(t, vtime.Earlier(sn.askAt, sn.announce))
+	t = vtime.Earlier(t, vtime.Earlier(sn.prober.Next(), sn.roster.NextDeadline()))
+	t = vtime.Earlier(t, vtime.Earlier(sn.fresh.Next(), sn.puts.Next()))
+	t = vtime.Earlier(t, vtime.Earlier(sn.lookups.Next(), sn.scaleAt))
+	for i := range sn.channels {
+		t = vtime.Earlier(t, sn.channels[i].due())
+	}
+	return vtime.Earlier(vtime.Earlier(t, sn.appointAt), sn.leaveBy)
+}
+
+// superForgotten means that peer's machine has rebooted: what it held here is void. A
+// supernode that did is heard of by its own word.
+func (s *step) superForgotten(peer ident.Handle) {
+	s.release(peer)
+}
+
+// superList takes a login server's answer to an announcement: supernodes that the
+// roster lacks are parts of the tier that this part has lost.
+func (s *step) superList(peers []ident.Handle) {
+	s.learn(peers)
+	for _, h := range peers {
+		if _, ok := s.env.Super.roster.Lookup(h); !ok && h != s.n.self {
+			s.introduce(h)
+		}
+	}
+}
+
+// remember takes the roster that was on disk into the host cache: supernodes are asked
+// like any other, and merged when they answer.
+func (s *step) remember(known []Known) {
+	cache := attach.Cache(s.env.Cache)
+	for _, k := range known {
+		if !k.Dead {
+			cache.Learn(k.Peer, s.env.Book, &s.n.rng)
+		}
+	}
+}
