@@ -163,9 +163,9 @@ func (t *Table) admit(s *session, from ident.Key, payload []byte, now vtime.Time
 // respond sends message 2 with the payload and takes the transport keys.
 func (t *Table) respond(s *session, payload []byte) {
 	b := append(t.out[:0], head(typeResponse))
-	b = binary.BigEndian.AppendUint32(b, s.index)
 	b = binary.BigEndian.AppendUint32(b, s.remote)
-	b, first, second, err := s.pending.handshake.WriteMessage(b, payload)
+	plain := append(binary.BigEndian.AppendUint32(t.plain[:0], s.index), payload...)
+	b, first, second, err := s.pending.handshake.WriteMessage(b, plain)
 	invariant.Check(err == nil, "session: a peer whose Init is authentic has usable keys")
 	s.keys(first, second)
 	s.pending.handshake = nil
@@ -175,19 +175,20 @@ func (t *Table) respond(s *session, payload []byte) {
 
 // receiveResponse ends a handshake of ours.
 func (t *Table) receiveResponse(from netip.AddrPort, packet []byte, now vtime.Time) Result {
-	s := t.sessions[index(packet, 1)]
+	s := t.sessions[index(packet, 0)]
 	if s == nil || s.pending == nil || !s.initiator {
 		t.n.UnknownHandshake++
 		return Result{}
 	}
-	payload, first, second, err := s.pending.handshake.ReadMessage(t.in[:0], packet[responseHead:])
-	if err != nil {
+	plain, first, second, err := s.pending.handshake.ReadMessage(t.in[:0], packet[responseHead:])
+	if err != nil || len(plain) < indexSize {
 		t.n.BadResponse++
 		return Result{}
 	}
 	s.keys(first, second)
-	s.remote = index(packet, 0)
+	s.remote = binary.BigEndian.Uint32(plain)
 	s.addr = from
+	payload := plain[indexSize:]
 	if !t.establish(s, now) || len(payload) == 0 {
 		return Result{}
 	}

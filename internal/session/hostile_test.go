@@ -55,8 +55,8 @@ func TestEphemeralsForgetTheOldest(t *testing.T) {
 	}
 }
 
-// TestCut cuts every packet at every byte and changes every byte: nothing is delivered,
-// and the packet itself still works afterwards.
+// TestCut cuts every packet at every byte and changes every byte: nothing is delivered
+// or established, and the packet itself still works afterwards.
 func TestCut(t *testing.T) {
 	w := newWorld(t, 21)
 	a, b := w.add(nil), w.add(func(c *Config) { c.HandshakeLoad = 1 })
@@ -68,14 +68,15 @@ func TestCut(t *testing.T) {
 			p := w.flight[i]
 			types[p.data[0]&0x0f] = true
 			heard, flight := len(w.heard), len(w.flight)
+			handshakes := a.Counters().Handshakes + b.Counters().Handshakes
 			for n := range p.data {
 				w.arrive(packet{p.from, p.to, p.data[:n]})
 				bent := bytes.Clone(p.data)
 				bent[n] ^= 0x80
 				w.arrive(packet{p.from, p.to, bent})
 			}
-			if len(w.heard) != heard {
-				t.Fatalf("type %d: a damaged packet was delivered: %+v", p.data[0], w.heard[heard:])
+			if len(w.heard) != heard || a.Counters().Handshakes+b.Counters().Handshakes != handshakes {
+				t.Fatalf("type %d: a damaged packet was accepted: %+v", p.data[0], w.heard[heard:])
 			}
 			w.flight = w.flight[:flight] // Resets for indices that the damage made up
 		}
@@ -87,13 +88,16 @@ func TestCut(t *testing.T) {
 			a.say(b, "try again", false)
 		}
 	}
+	a.say(b, "payload", false)
+	attack()
+	w.settle()
 	b.reboot()
 	a.say(b, "anyone?", false)
 	for len(w.flight) > 0 {
 		attack()
 		w.arrive(w.take(0))
 	}
-	if got := w.texts(b); !cmp.Equal(got, []string{"try again"}) || w.kinds(a, KindReset) != 1 {
+	if got := w.texts(b); !cmp.Equal(got, []string{"try again", "payload"}) || w.kinds(a, KindReset) != 1 {
 		t.Fatalf("B heard %q", got)
 	}
 	for kind := byte(typeInit); kind <= typeReset; kind++ {

@@ -7,14 +7,16 @@ import "encoding/binary"
 // are big-endian.
 //
 //	Init       head 1 | sender 4 | e 32 | s 32+16 | length 2, payload, zeros +16 | mac1 16 | mac2 16
-//	Response   head 1 | sender 4 | receiver 4 | e 32 | payload +16
+//	Response   head 1 | receiver 4 | e 32 | sender 4, payload +16
 //	Transport  head 1 | receiver 4 | sender 4 | counter 8 | payload +16
 //	Cookie     head 1 | receiver 4 | nonce 24 | cookie 16+16
 //	Reset      head 1 | receiver 4 | sender 4 | tag 16
 //
 // A sender is the index under which the packet's sender finds the session, a receiver
 // that of its receiver. A Transport packet carries both so that its Reset leads to the
-// session without a second table.
+// session without a second table. +16 is the tag of what is encrypted; a Transport
+// packet's also covers its header, so that no bit of a packet that is accepted can have
+// been changed but the sender of an Init, and that only sends the Response astray.
 const Version = 1
 
 const (
@@ -55,8 +57,8 @@ const (
 
 	initHead          = headSize + indexSize
 	initOverhead      = initHead + keySize + keySize + tagSize + lengthSize + tagSize + 2*macSize
-	responseHead      = headSize + 2*indexSize
-	responseOverhead  = responseHead + keySize + tagSize
+	responseHead      = headSize + indexSize
+	responseOverhead  = responseHead + keySize + indexSize + tagSize
 	transportHead     = headSize + 2*indexSize + 8
 	transportOverhead = transportHead + tagSize
 	cookieSize        = headSize + indexSize + nonceSizeX + macSize + tagSize

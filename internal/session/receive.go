@@ -108,7 +108,7 @@ func (t *Table) open(s *session, packet []byte) (payload []byte, newest, ok bool
 		t.n.ReplayedPacket++
 		return nil, false, false
 	}
-	payload, err := s.receive.Open(t.in[:0], t.counterNonce(counter), packet[transportHead:], nil)
+	payload, err := s.receive.Open(t.in[:0], t.counterNonce(counter), packet[transportHead:], packet[:transportHead])
 	if err != nil {
 		t.n.BadTransport++
 		return nil, false, false

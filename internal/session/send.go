@@ -171,7 +171,7 @@ func (t *Table) transport(s *session, payload []byte) {
 	binary.BigEndian.PutUint32(b[headSize:], s.remote)
 	binary.BigEndian.PutUint32(b[headSize+indexSize:], s.index)
 	binary.BigEndian.PutUint64(b[headSize+2*indexSize:], s.counter)
-	b = s.send.Seal(b, t.counterNonce(s.counter), payload, nil)
+	b = s.send.Seal(b, t.counterNonce(s.counter), payload, b)
 	copy(s.tags[s.counter%keptTags][:], tag(b))
 	s.counter++
 	t.emitOn(s, b)

@@ -1,13 +1,12 @@
 package session
 
 import (
+	"crypto/cipher"
 	"encoding/binary"
 	"errors"
 	"hash"
 	"io"
 	"net/netip"
-
-	"crypto/cipher"
 
 	"github.com/flynn/noise"
 	"golang.org/x/crypto/curve25519"

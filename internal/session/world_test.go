@@ -3,7 +3,8 @@ package session
 import (
 	"encoding/binary"
 	"net/netip"
-	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/ada420b6/overlay/internal/seed"
 	"github.com/ada420b6/overlay/internal/vtime"
@@ -30,7 +31,7 @@ type packet struct {
 // world is some tables and the packets between them, in the order in which they were
 // sent. Nothing moves until a test delivers it.
 type world struct {
-	t       testing.TB
+	t       rapid.TB
 	rand    seed.Rand
 	now     vtime.Time
 	nodes   []*node
@@ -54,7 +55,7 @@ type heard struct {
 	text string
 }
 
-func newWorld(t testing.TB, s uint64) *world {
+func newWorld(t rapid.TB, s uint64) *world {
 	return &world{t: t, rand: seed.New(s), now: 1 << 40, network: [8]byte{1}}
 }
 
