@@ -1,0 +1,181 @@
+package stream
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/ada420b6/overlay/internal/invariant"
+)
+
+// link is one QUIC connection to a peer. It ends when QUIC says so: closed by a side,
+// reset by a peer that rebooted, or idle.
+type link struct {
+	endpoint *Endpoint
+	conn     *quic.Conn
+	peer     Peer
+	outgoing chan []byte // datagram frames on their way to QUIC
+	sender   sync.Once   // starts send with the first datagram
+
+	mu     sync.Mutex
+	uses   int         // conversations that want this link to live
+	beat   *time.Timer // sends keepalives while uses > 0
+	isDead bool        // beat must not be armed any more
+}
+
+func newLink(e *Endpoint, conn *quic.Conn, peer Peer) *link {
+	return &link{endpoint: e, conn: conn, peer: peer, outgoing: make(chan []byte, sendQueueSize)}
+}
+
+// close closes the link and returns when QUIC has ended it.
+func (l *link) close(code quic.ApplicationErrorCode) { l.conn.CloseWithError(code, "") }
+
+// dead reports whether the link has ended.
+func (l *link) dead() bool { return l.conn.Context().Err() != nil }
+
+// use and unuse say that a conversation needs the link, and no longer.
+func (l *link) use() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.uses++; l.uses > 1 || l.isDead {
+		return
+	}
+	if l.beat == nil {
+		l.beat = time.AfterFunc(keepalivePeriod, l.sendKeepalive)
+	} else {
+		l.beat.Reset(keepalivePeriod)
+	}
+}
+
+func (l *link) unuse() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.uses--
+	invariant.Check(l.uses >= 0, "stream: link given back more often than taken")
+	if l.uses == 0 && l.beat != nil {
+		l.beat.Stop()
+	}
+}
+
+// idle reports whether no conversation of this side uses the link.
+func (l *link) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.uses == 0
+}
+
+// sendKeepalive runs in the timer's goroutine.
+func (l *link) sendKeepalive() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.uses > 0 && !l.isDead {
+		l.enqueue(keepalive())
+		l.beat.Reset(keepalivePeriod)
+	}
+}
+
+// enqueue hands a frame to QUIC without waiting, or drops and counts it: what can't be
+// sent now is of no use later, and one slow peer must not hold up a conn that talks to
+// many.
+func (l *link) enqueue(frame []byte) {
+	l.sender.Do(func() { l.endpoint.spawn(l.send) })
+	select {
+	case l.outgoing <- frame:
+	default:
+		l.endpoint.counters.datagramsUnsent.Add(1)
+	}
+}
+
+// send moves frames to QUIC, which makes it wait while the path is congested. It ends
+// with the link.
+func (l *link) send() {
+	for {
+		select {
+		case frame := <-l.outgoing:
+			if l.conn.SendDatagram(frame) != nil {
+				l.endpoint.counters.datagramsUnsent.Add(1)
+			}
+		case <-l.conn.Context().Done():
+			return
+		}
+	}
+}
+
+// receive hands the peer's datagrams to their conns until the link ends, and cleans up
+// behind it.
+func (l *link) receive() {
+	for {
+		frame, err := l.conn.ReceiveDatagram(context.Background())
+		if err != nil {
+			break
+		}
+		if !isKeepalive(frame) {
+			l.endpoint.deliver(l.peer, frame)
+		}
+	}
+	<-l.conn.Context().Done()
+	l.mu.Lock()
+	l.isDead = true
+	if l.beat != nil {
+		l.beat.Stop()
+	}
+	l.mu.Unlock()
+	l.endpoint.remove(l)
+}
+
+// acceptStreams answers the streams that the peer opens, until the link ends. QUIC
+// bounds them by MaxStreams.
+func (l *link) acceptStreams() {
+	for {
+		s, err := l.conn.AcceptStream(context.Background())
+		if err != nil {
+			return
+		}
+		// Ends by headerTimeout or with the link.
+		if !l.endpoint.spawn(func() { l.answer(s) }) {
+			return
+		}
+	}
+}
+
+// answer reads the header of a stream and passes it to its listener.
+func (l *link) answer(s *quic.Stream) {
+	counters := &l.endpoint.counters
+	header := make([]byte, headerSize)
+	s.SetReadDeadline(time.Now().Add(headerTimeout))
+	_, err := io.ReadFull(s, header)
+	s.SetReadDeadline(time.Time{})
+	service := ""
+	if err == nil {
+		service, err = parseHeader(header)
+	}
+	if err != nil {
+		counters.badHeaders.Add(1)
+		s.CancelWrite(codeBadHeader)
+		s.CancelRead(codeBadHeader)
+		return
+	}
+	said := refused
+	if listener := l.endpoint.listener(service); listener != nil {
+		said = listener.offer(newConn(l, s, l.endpoint.self.addr(service), l.peer.addr(streamNumber(s))))
+	}
+	switch said {
+	case accepted:
+		return
+	case busy:
+		counters.streamsBusy.Add(1)
+	case refused:
+		counters.streamsRefused.Add(1)
+	}
+	s.Write([]byte{byte(said)}) // a dialler that is gone needs no answer
+	s.Close()
+	s.CancelRead(codeClosed)
+}
+
+// streamNumber is the "port" of the dialler's end of s, equal on both sides.
+func streamNumber(s *quic.Stream) string {
+	return port{flow: uint32(s.StreamID()/4) + 1}.String()
+}
