@@ -1,0 +1,178 @@
+package sim
+
+import (
+	"fmt"
+
+	"github.com/ada420b6/overlay/internal/core"
+	"github.com/ada420b6/overlay/internal/invariant"
+	"github.com/ada420b6/overlay/internal/vtime"
+)
+
+// Add adds n nodes, which do not run yet, and returns the number of the first one.
+// Adding more than Config.Nodes in all is an error.
+func (s *Sim) Add(n int) (first int, err error) {
+	if n < 0 || s.added+n > s.cfg.Nodes {
+		return 0, fmt.Errorf("%w: %d nodes and %d more, at most Nodes = %d are allowed", ErrConfig, s.added, n, s.cfg.Nodes)
+	}
+	first = s.added
+	s.added += n
+	return first, nil
+}
+
+// Nodes returns how many nodes were added.
+func (s *Sim) Nodes() int { return s.added }
+
+// Name returns the name of node i.
+func (s *Sim) Name(i int) string { return fmt.Sprintf("n%d", i) }
+
+// SetRole says what node i may become and how many attachments it offers as a
+// supernode; 0 slots mean the policy's. It counts from the next start.
+func (s *Sim) SetRole(i int, role core.Role, slots uint32) {
+	h := s.node(i)
+	s.hosts[h].role = role
+	if slots == 0 {
+		slots = uint32(s.cfg.Policy.NormalSlots)
+	}
+	s.book.slots[h] = slots
+}
+
+// SetReachable says whether strangers can reach node i.
+func (s *Sim) SetReachable(i int, reachable bool) { s.hosts[s.node(i)].set(hostReachable, reachable) }
+
+// Start brings node i up. A node that runs is left alone.
+func (s *Sim) Start(i int) { s.start(s.node(i)) }
+
+// StartAll brings every node up that does not run, each at a moment drawn from over.
+func (s *Sim) StartAll(over vtime.Duration) {
+	for i := range uint32(s.added) {
+		if !s.hosts[i].is(hostUp) {
+			s.absent(i, 1+s.within(over))
+		}
+	}
+}
+
+// Crash ends node i's process without a word. What was on disk is kept for a Start.
+func (s *Sim) Crash(i int) { s.crash(s.node(i), 0) }
+
+// Reboot ends node i's process without a word and starts it again after down.
+func (s *Sim) Reboot(i int, down vtime.Duration) { s.crash(s.node(i), max(down, 1)) }
+
+// Leave lets node i say goodbye; its process ends when its machine is done.
+func (s *Sim) Leave(i int) { s.leave(s.node(i), 0) }
+
+// RebootShare lets share of the running nodes crash, each at a moment drawn from over,
+// and come back after 0.5 to 1.5 times down.
+func (s *Sim) RebootShare(share float64, over, down vtime.Duration) {
+	s.schedule(share, over, down, eventCrash, hostUp)
+}
+
+// LeaveShare is RebootShare with a goodbye: the announced reboots of a patch day.
+func (s *Sim) LeaveShare(share float64, over, down vtime.Duration) {
+	s.schedule(share, over, down, eventLeave, hostUp)
+}
+
+// CrashSupernodes lets share of the supernodes crash at once, for good.
+func (s *Sim) CrashSupernodes(share float64) {
+	s.schedule(share, 0, 0, eventCrash, hostUp|hostServing)
+}
+
+// schedule queues a fault for share of the nodes that are all of want.
+func (s *Sim) schedule(share float64, over, down vtime.Duration, kind eventKind, want hostState) {
+	var hosts []uint32
+	for i := range uint32(s.added) {
+		if s.hosts[i].state&want == want {
+			hosts = append(hosts, i)
+		}
+	}
+	hit := min(int(share*float64(len(hosts))+0.5), len(hosts))
+	for k := range hit { // the first hit places of a shuffle
+		j := k + int(scale(s.random(), uint32(len(hosts)-k)))
+		hosts[k], hosts[j] = hosts[j], hosts[k]
+		away := uint32(0)
+		if down > 0 {
+			away = max(1, uint32((down/2+s.within(down))/vtime.Millisecond))
+		}
+		s.queue.push(event{at: s.now.Add(s.within(over)), host: hosts[k], kind: kind, aux: away})
+	}
+}
+
+// Partition cuts share of the nodes off from all others and from the login servers.
+func (s *Sim) Partition(share float64) {
+	s.PartitionFunc(func(int) int { return toInt(float64(s.random()>>11)/(1<<53) < share) })
+}
+
+// PartitionFunc cuts the network into parts: nodes for which part returns the same
+// number, 0 to 255, reach each other and nobody else. Login servers are in part 0.
+func (s *Sim) PartitionFunc(part func(i int) int) {
+	s.sides(part)
+	for a := range maxSides {
+		for b := range maxSides {
+			s.net.cut[a][b] = a != b
+		}
+	}
+}
+
+// PartitionOneWay loses every message from share of the nodes to the others, while what
+// the others send arrives: a fault that confuses failure detectors.
+func (s *Sim) PartitionOneWay(share float64) {
+	s.sides(func(int) int { return toInt(float64(s.random()>>11)/(1<<53) < share) })
+	s.net.cut[1][0] = true
+}
+
+func (s *Sim) sides(part func(i int) int) {
+	for i := range s.added {
+		p := part(i)
+		invariant.Check(0 <= p && p < maxSides, "sim: a part of a partition is not 0 to 255")
+		s.hosts[i].side = uint8(p)
+	}
+	s.net.cut = new([maxSides][maxSides]bool)
+}
+
+// Mend makes the network whole again.
+func (s *Sim) Mend() { s.net.cut = nil }
+
+// StopLogin crashes every login server, StartLogin brings them back.
+func (s *Sim) StopLogin() {
+	for k := range s.logins {
+		s.crash(uint32(s.cfg.Nodes+k), 0)
+	}
+}
+
+// StartLogin brings every login server up.
+func (s *Sim) StartLogin() {
+	for k := range s.logins {
+		s.issues[k] = s.now
+		s.start(uint32(s.cfg.Nodes + k))
+	}
+}
+
+// Running reports whether node i's process runs.
+func (s *Sim) Running(i int) bool { return s.hosts[s.node(i)].is(hostUp) }
+
+// Attached reports whether node i can be found: it is attached, or it serves.
+func (s *Sim) Attached(i int) bool { return s.hosts[s.node(i)].is(hostAttached) }
+
+// Serving reports whether node i is a supernode.
+func (s *Sim) Serving(i int) bool { return s.hosts[s.node(i)].is(hostServing) }
+
+// Attachments returns the numbers of the supernodes that node i is attached to.
+func (s *Sim) Attachments(i int) (at []int) {
+	if h := s.node(i); s.hosts[h].is(hostUp) {
+		for _, p := range s.machines.view(h).at {
+			if p != 0 {
+				at = append(at, s.number(index(p)))
+			}
+		}
+	}
+	return at
+}
+
+// Healed reports whether every running node is attached: the condition to run until.
+func (s *Sim) Healed() bool { return s.stats.running > 0 && s.stats.attached == s.stats.running }
+
+// Quorum returns a condition that holds when share of the running nodes is attached.
+func (s *Sim) Quorum(share float64) func() bool {
+	return func() bool {
+		return s.stats.running > 0 && float64(s.stats.attached) >= share*float64(s.stats.running)
+	}
+}

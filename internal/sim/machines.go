@@ -1,0 +1,72 @@
+package sim
+
+import (
+	"unsafe"
+
+	"github.com/ada420b6/overlay/internal/core"
+	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/vtime"
+)
+
+// machines is everything that the driver steps, by host index. There are two: the
+// protocol itself, and in tests of the driver something simpler.
+type machines interface {
+	// step hands in to the machine of host i.
+	step(i uint32, env *core.Env, now vtime.Time, in *core.Input, out *core.Effects)
+	// next returns the machine's one deadline.
+	next(i uint32, env *core.Env) vtime.Time
+	// view returns what the driver and the oracle may know of it.
+	view(i uint32) view
+	// remember appends what a supernode keeps of the roster on disk.
+	remember(dst []core.Known, super *core.Supernode) []core.Known
+	// bytes returns how much memory the machines take, per host.
+	bytes() int
+}
+
+// view is a machine from outside.
+type view struct {
+	at       [2]ident.Handle // its attachments
+	attached bool            // it can be found: an attachment stands, or it serves
+	serving  bool
+	seq      uint64 // last sequence number of its record
+	inc      uint32 // last incarnation as a supernode
+}
+
+// protocol is the machines of the core: one flat array without pointers.
+type protocol struct {
+	nodes  []core.Node
+	logins []core.LoginServer // host indices from len(nodes)
+}
+
+func newProtocol(c *Config) *protocol {
+	return &protocol{nodes: make([]core.Node, c.Nodes), logins: make([]core.LoginServer, c.Logins)}
+}
+
+func (p *protocol) step(i uint32, env *core.Env, now vtime.Time, in *core.Input, out *core.Effects) {
+	if int(i) < len(p.nodes) {
+		p.nodes[i].Step(env, now, in, out)
+		return
+	}
+	p.logins[int(i)-len(p.nodes)].Step(env, now, in, out)
+}
+
+func (p *protocol) next(i uint32, env *core.Env) vtime.Time {
+	if int(i) < len(p.nodes) {
+		return p.nodes[i].Next(env)
+	}
+	return p.logins[int(i)-len(p.nodes)].Next(env)
+}
+
+func (p *protocol) view(i uint32) view {
+	if int(i) >= len(p.nodes) {
+		return view{}
+	}
+	n := &p.nodes[i]
+	return view{at: n.Attachments(), attached: n.Attached(), serving: n.Serving(), seq: n.Seq(), inc: n.Inc()}
+}
+
+func (p *protocol) bytes() int { return int(unsafe.Sizeof(core.Node{})) }
+
+func (p *protocol) remember(dst []core.Known, super *core.Supernode) []core.Known {
+	return dst // FIXME
+}
