@@ -50,10 +50,12 @@
 //	B -> A   what Compare says: records that A lacks or has too old, notices of the
 //	         dead that A lists, and a Want for what B lacks
 //	A -> B   the wanted records                          340 B each, 3 in a packet
+//	and      a notice for each record that a tombstone overrules (Outcome.Behind)
 //
 // Two and a half round trips, one and a half when the sub level is skipped (up to
-// about 1 000 members), half a round trip and 260 B when nothing differs. A Page is complete
-// between its first and last ID, so one page in one direction settles a part in both.
+// about 1 000 members), half a round trip and 260 B when nothing differs; a notice whose
+// record has to be asked for adds one. A Page is complete between its first and last ID,
+// so one page in one direction settles a part in both.
 // At 25 000 members a part holds 24: one packet. Nothing is remembered between the
 // messages, so a lost one costs only that the part is looked at again in the next
 // round.

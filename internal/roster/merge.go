@@ -18,6 +18,9 @@ type Outcome struct {
 	Refute bool
 	// Want: a claim about an incarnation that is not held. Ask for the signed record.
 	Want bool
+	// Behind: a record of a member whose tombstone here overrules it. Whoever sent it
+	// still uses the member: send it a notice of what Lookup says.
+	Behind bool
 	// Refused: bad input, or no room. Count it.
 	Refused bool
 	// Forgotten is the oldest tombstone if it had to make room, else None.
@@ -149,7 +152,7 @@ func (r *Roster) join(i int, m Member, now vtime.Time) Outcome {
 	w := &r.table.rows[i]
 	old := w.state()
 	if m.Inc < w.inc || m.Inc == w.inc && m.State < old {
-		return Outcome{}
+		return Outcome{Behind: m.State == Alive && !old.Usable()}
 	}
 	if m.Inc == w.inc && m.State == old {
 		return Outcome{Confirmed: old == Suspect && r.confirm(i, m.Accuser)}

@@ -187,6 +187,7 @@ func TestOutcome(t *testing.T) {
 		{"a stranger in use elsewhere", member(9, 1, Alive), true, Outcome{Want: true}, 3},
 		{"a stranger's grave", member(9, 1, Dead), true, Outcome{}, 3},
 		{"own conclusion", member(3, 1, Dead), false, Outcome{Changed: true, Lost: true}, 2},
+		{"its record, from one who still uses it", member(3, 1, Alive), false, Outcome{Behind: true}, 2},
 		{"risen", member(3, 2, Alive), false, Outcome{Changed: true, Gained: true}, 3},
 		{"out of range", member(3, MaxInc+1, Alive), false, Outcome{Refused: true}, 3},
 		{"unknown state", member(3, 2, Left+1), true, Outcome{Refused: true}, 3},
