@@ -7,10 +7,10 @@ import (
 
 // The timing of appointments.
 const (
-	settleMin   = vtime.Second / 2     // drawn between the two before anything: a roster being read settles,
-	settleMax   = 3 * vtime.Second / 2 // and a supernode just appointed meets the others that were
+	settleMin   = vtime.Second / 2     // drawn between the two before anything is done,
+	settleMax   = 3 * vtime.Second / 2 // so that a roster being read settles
 	stepIn      = 5 * vtime.Second     // each rank waits that much longer for progress than the one before it
-	appointWait = 10 * vtime.Second    // after which an appointed node that has not shown up is given up
+	appointWait = 6 * vtime.Second     // after which an appointed node that has not shown up is given up
 )
 
 // Appointer brings a tier below its minimum size up to it: one supernode becomes five
@@ -19,14 +19,15 @@ const (
 //
 // How far it can overshoot. One appointer never has more open appointments than are
 // missing, since those it has made count as present until they show up or appointWait is
-// over. The next in rank acts only if what the first appointed is not in its roster after
-// 5 s; news takes under a second. If all news is lost, each of the S there are appoints
-// min-S: at most S + S(min-S) in all, 9 for a minimum of 5 (at S = 3). A node that shows
-// up after it was given up for dead adds at most as many again. What is too many steps
-// down in half an hour.
+// over. The next in rank acts only if its roster has not grown for 5 s, and a newcomer,
+// whatever its rank, not in its first 5 s; news takes under a second. If all news is lost,
+// each of the S there are appoints min-S: at most S + S(min-S) in all, 9 for a minimum of
+// 5 (at S = 3). News of up to 3 s and half of the appointed missing stays within that,
+// simulated. What is too many steps down again when it is calm.
 //
 // The zero value is ready.
 type Appointer struct {
+	known  bool       // there was an earlier look: this supernode is no newcomer
 	short  bool       // the tier has been too small
 	begun  vtime.Time // moment from which rank 0 may act; the last progress
 	expire vtime.Time // when open appointments are given up
@@ -45,12 +46,16 @@ type Census struct {
 // every change of the roster or of the eligible nodes, and at Next.
 func (a *Appointer) Due(p *Policy, c Census, now vtime.Time, r *seed.Rand) int {
 	if c.Supernodes >= p.MinSize {
-		*a = Appointer{}
+		*a = Appointer{known: true}
 		return 0
 	}
 	if !a.short {
 		settle := vtime.Duration(r.Between(int64(settleMin), int64(settleMax)))
-		*a = Appointer{short: true, alive: c.Supernodes, begun: now.Add(settle)}
+		if !a.known && c.Supernodes > 1 {
+			// A newcomer, perhaps appointed itself, does not know yet who else was.
+			settle += stepIn
+		}
+		*a = Appointer{known: true, short: true, alive: c.Supernodes, begun: now.Add(settle)}
 	}
 	if c.Supernodes > a.alive {
 		// Who showed up may have been appointed by another. That is taken for one of ours

@@ -62,14 +62,17 @@ func (f *few) step(p *Policy, now vtime.Time) {
 	f.coming = late
 }
 
-// run steps a tier of so many for a minute and returns when it was large enough and how
+// run steps a tier that has shrunk to so many until half a minute after it was large
+// enough, at most five minutes, and returns when it was large enough and how
 // large it became.
 func (f *few) run(p *Policy, supers int) (reached vtime.Time, size int) {
 	for range supers {
-		f.supers = append(f.supers, &appointing{id: f.r.Uint64(), since: -vtime.Time(vtime.Hour), eligible: 10})
+		s := &appointing{id: f.r.Uint64(), since: -vtime.Time(vtime.Hour), eligible: 40}
+		s.a.Due(p, Census{Supernodes: p.MinSize}, s.since, &f.r)
+		f.supers = append(f.supers, s)
 	}
 	reached = vtime.Never
-	for now := vtime.Time(0); now < 60*second; now += second / 20 {
+	for now := vtime.Time(0); now < vtime.Earlier(300*second, reached.Add(30*vtime.Second)); now += second / 20 {
 		f.step(p, now)
 		if len(f.supers) >= p.MinSize {
 			reached = vtime.Earlier(reached, now)
@@ -114,7 +117,7 @@ func TestOvershootIsBounded(t *testing.T) {
 		for rank := range s {
 			var a Appointer
 			r := seed.New(uint64(rank))
-			for now := vtime.Time(0); now < second*2+vtime.Time(s)*vtime.Time(stepIn); now += second / 4 {
+			for now := vtime.Time(0); now < second*2+vtime.Time(s+1)*vtime.Time(stepIn); now += second / 4 {
 				k := a.Due(&p, Census{Supernodes: s, Rank: rank, Eligible: 10}, now, &r)
 				total += k
 				if k > 0 {

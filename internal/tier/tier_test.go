@@ -187,6 +187,42 @@ func TestReachBacksOff(t *testing.T) {
 	}
 }
 
+// TestReportsAreNotBelieved: of two reports a node believes the one that asks for less,
+// and no claim of size gives more than the gain.
+func TestReportsAreNotBelieved(t *testing.T) {
+	p, r := Default(), seed.New(1)
+	promoted := func(reports ...Report) (n int) {
+		for range 4000 {
+			var node Node
+			node.Start(&p, 0, &r)
+			for _, rep := range reports {
+				node.Hear(&p, rep)
+			}
+			if node.Draw(&p, vtime.Time(p.Period), &r) {
+				n++
+			}
+			if node.Draw(&p, vtime.Time(3*p.Period), &r) {
+				t.Fatal("one report was drawn upon twice")
+			}
+		}
+		return n
+	}
+	loud, quiet := Report{MaxLoad, 1 << 31, 1}, Report{60, 100, 2000}
+	if n := promoted(loud, quiet) + promoted(quiet, loud); n != 0 {
+		t.Fatalf("%d promotions while one of two supernodes sees no need", n)
+	}
+	if n := promoted(loud); n < 1800 || n > 2200 {
+		t.Fatalf("%d of 4000 nodes were talked into the tier, the gain is a half", n)
+	}
+}
+
+func TestResume(t *testing.T) {
+	p := Default()
+	if !p.Resume(65, 100) || !p.Resume(0, 4) || p.Resume(64, 100) {
+		t.Fatal("a supernode returns above the target or below the minimum size, and only then")
+	}
+}
+
 func TestSizes(t *testing.T) {
 	if n := unsafe.Sizeof(Node{}); n > 24 {
 		t.Fatalf("a Node has %d B", n)
