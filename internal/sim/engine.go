@@ -2,6 +2,7 @@ package sim
 
 import (
 	"github.com/ada420b6/overlay/internal/core"
+	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/vtime"
 	"github.com/ada420b6/overlay/internal/wire"
 )
@@ -31,6 +32,7 @@ func (s *Sim) handle(e *event) {
 		s.arena.free(e.ref)
 	case eventStart:
 		h.set(hostWaits, false)
+		s.starting--
 		s.start(e.host)
 	case eventCrash:
 		s.crash(e.host, vtime.Duration(e.aux)*vtime.Millisecond)
@@ -60,11 +62,7 @@ func (s *Sim) step(i uint32) {
 	s.arm(i, s.machines.next(i, &s.env))
 	h.super = s.supers.put(h.super, s.env.Super)
 	h.calls = s.callers.put(h.calls, s.env.Calls)
-	if s.book.certified == handle(i) {
-		s.book.certified = 0
-		h.certified = uint32(vtime.Duration(s.now)/vtime.Second) + 1
-	}
-	v := s.machines.view(i)
+	v := s.look(i)
 	s.observe(i, h, &v)
 	for k := range s.out.List {
 		s.carryOut(i, &s.out.List[k])
@@ -75,12 +73,23 @@ func (s *Sim) step(i uint32) {
 	if s.oracle != nil {
 		s.oracle.stepped(i, h, &v)
 	}
+	if s.book.certified == handle(i) {
+		s.certified(i, h)
+	}
 	if s.gone { // the machine has left, and with its last message sent the process ends
 		s.gone = false
 		away := s.away[i]
 		delete(s.away, i)
 		s.crash(i, away)
 	}
+}
+
+// certified keeps a certificate that has come and tells its machine when to renew it.
+func (s *Sim) certified(i uint32, h *host) {
+	s.book.certified = ident.None
+	h.certified = uint32(vtime.Duration(s.now)/vtime.Second) + 1
+	s.in = core.Input{Kind: core.InputCertified, Start: core.Start{RenewIn: s.renewIn(i, h)}}
+	s.step(i)
 }
 
 // lend points the environment at host i.

@@ -219,7 +219,7 @@ func TestDisk(t *testing.T) {
 	if first.Seq != 1 || again.Seq != 6 || again.Inc != 8 || first.Key == again.Key {
 		t.Errorf("started with %+v, then with %+v", first, again)
 	}
-	if !again.HasCert || again.RenewIn <= int64(14*vtime.Day) || again.Slots != 12 || again.Role != core.RoleNode {
+	if !again.HasCert || again.RenewIn <= 14*vtime.Day || again.Slots != 12 || again.Role != core.RoleNode {
 		t.Errorf("started again with %+v", again)
 	}
 	if again.Name != ident.HashName("n0") || again.Self != 1 {

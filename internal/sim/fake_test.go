@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/ada420b6/overlay/internal/core"
-	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/vtime"
 	"github.com/ada420b6/overlay/internal/wire"
 )
@@ -68,7 +67,7 @@ func (c *chatter) next(i uint32, _ *core.Env) vtime.Time {
 	return c.due[i]
 }
 
-func (c *chatter) view(i uint32) view { return view{attached: true, seq: 5, inc: 7} }
+func (c *chatter) view(uint32, *core.Supernode) view { return view{attached: true, seq: 5, inc: 7} }
 
 func (c *chatter) remember(dst []core.Known, _ *core.Supernode) []core.Known { return dst }
 
@@ -86,4 +85,3 @@ func quiet(nodes int) Config {
 
 var _ machines = (*chatter)(nil)
 var _ core.Book = (*book)(nil)
-var _ = ident.None

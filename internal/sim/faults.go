@@ -158,7 +158,7 @@ func (s *Sim) Serving(i int) bool { return s.hosts[s.node(i)].is(hostServing) }
 // Attachments returns the numbers of the supernodes that node i is attached to.
 func (s *Sim) Attachments(i int) (at []int) {
 	if h := s.node(i); s.hosts[h].is(hostUp) {
-		for _, p := range s.machines.view(h).at {
+		for _, p := range s.look(h).at {
 			if p != 0 {
 				at = append(at, s.number(index(p)))
 			}

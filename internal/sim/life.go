@@ -55,12 +55,20 @@ func (s *Sim) disk(i uint32, h *host) core.Start {
 		st.Name = ident.HashName(s.Name(int(i)))
 	}
 	if st.HasCert {
-		age := s.now.Sub(vtime.Time(h.certified-1) * vtime.Time(vtime.Second))
-		at := vtime.Duration((0.5 + 0.25*s.share(i, labelRenew)) * float64(certLife))
-		st.RenewIn = int64(max(0, at-age))
+		st.RenewIn = s.renewIn(i, h)
 	}
 	return st
 }
+
+// renewIn is how long from now host i should renew its certificate.
+func (s *Sim) renewIn(i uint32, h *host) vtime.Duration {
+	age := s.now.Sub(vtime.Time(h.certified-1) * vtime.Time(vtime.Second))
+	at := vtime.Duration((0.5 + 0.25*s.share(i, labelRenew)) * float64(certLife))
+	return max(0, at-age)
+}
+
+// look returns what the machine of host i looks like from outside.
+func (s *Sim) look(i uint32) view { return s.machines.view(i, s.supers.get(s.hosts[i].super)) }
 
 // crash ends host i's process without a word. It comes back after away, unless that is 0.
 func (s *Sim) crash(i uint32, away vtime.Duration) {
@@ -68,7 +76,7 @@ func (s *Sim) crash(i uint32, away vtime.Duration) {
 	if !h.is(hostUp) {
 		return
 	}
-	v := s.machines.view(i)
+	v := s.look(i)
 	h.seq, h.inc = max(h.seq, v.seq+1), max(h.inc, v.inc+1)
 	if v.attached { // one that has not found its place again yet is still what it was
 		h.set(hostWasSuper, v.serving)
@@ -99,6 +107,7 @@ func (s *Sim) absent(i uint32, away vtime.Duration) {
 		return
 	}
 	h.set(hostWaits, true)
+	s.starting++
 	s.queue.push(event{at: s.now.Add(away), host: i, kind: eventStart})
 }
 

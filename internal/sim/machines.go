@@ -15,8 +15,9 @@ type machines interface {
 	step(i uint32, env *core.Env, now vtime.Time, in *core.Input, out *core.Effects)
 	// next returns the machine's one deadline.
 	next(i uint32, env *core.Env) vtime.Time
-	// view returns what the driver and the oracle may know of it.
-	view(i uint32) view
+	// view returns what the driver and the oracle may know of it; super is the
+	// supernode state that hangs apart, or nil.
+	view(i uint32, super *core.Supernode) view
 	// remember appends what a supernode keeps of the roster on disk.
 	remember(dst []core.Known, super *core.Supernode) []core.Known
 	// bytes returns how much memory the machines take, per host.
@@ -36,6 +37,7 @@ type view struct {
 type protocol struct {
 	nodes  []core.Node
 	logins []core.LoginServer // host indices from len(nodes)
+	env    core.Env           // to look at a machine with
 }
 
 func newProtocol(c *Config) *protocol {
@@ -57,16 +59,17 @@ func (p *protocol) next(i uint32, env *core.Env) vtime.Time {
 	return p.logins[int(i)-len(p.nodes)].Next(env)
 }
 
-func (p *protocol) view(i uint32) view {
+func (p *protocol) view(i uint32, super *core.Supernode) view {
 	if int(i) >= len(p.nodes) {
 		return view{}
 	}
-	n := &p.nodes[i]
-	return view{at: n.Attachments(), attached: n.Attached(), serving: n.Serving(), seq: n.Seq(), inc: n.Inc()}
+	n, env := &p.nodes[i], &p.env
+	env.Super = super
+	return view{at: n.Attachments(env), attached: n.Attached(env), serving: super != nil, seq: n.Seq(), inc: n.Inc()}
+}
+
+func (p *protocol) remember(dst []core.Known, super *core.Supernode) []core.Known {
+	return super.Roster(dst)
 }
 
 func (p *protocol) bytes() int { return int(unsafe.Sizeof(core.Node{})) }
-
-func (p *protocol) remember(dst []core.Known, super *core.Supernode) []core.Known {
-	return dst // FIXME
-}

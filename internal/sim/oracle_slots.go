@@ -146,7 +146,7 @@ func (t holding) placed(x *oracle, super uint32) {
 		if !s.hosts[node].is(hostUp) || node == super {
 			continue
 		}
-		at := s.machines.view(node).at
+		at := s.look(node).at
 		if at[0] != handle(super) && at[1] != handle(super) {
 			continue
 		}

@@ -30,7 +30,6 @@ type event struct {
 	ref  uint32 // bytes of a message in the arena, or the query of eventIssue
 	gen  uint32 // generation of a timer, boot of a served message
 	aux  uint32 // milliseconds
-	next uint32 // chains a slot of the wheel, or the free list
 	n    uint16 // bytes of a message
 	kind eventKind
 	flag uint8
@@ -57,36 +56,39 @@ const (
 // order of pushing.
 //
 // It is a hierarchical timing wheel: pushing is O(1) whatever the number of events
-// that wait (a heap of ten million costs 23 cache misses a push). The slot that is
-// being worked off is the only part that is sorted, in a small heap of keys.
+// that wait (a heap of ten million costs 23 cache misses a push). A slot is a chain of
+// blocks that is read from end to end when its time comes, because what is slow with
+// millions of events is not comparing them but finding them in memory. The slot that
+// is being worked off is the only part that is sorted, in a small heap.
 type queue struct {
-	slab  slab
-	seq   uint64
-	tick  int64 // of the slot that run holds; no event outside of run is earlier
-	slots [levels][levelSlots]uint32
-	used  [levels][levelSlots / 64]uint64 // a bit for each slot that is not empty
-	run   []runKey
-	count int
+	seq    uint64
+	tick   int64                           // of the slot that run holds; no event outside of run is earlier
+	slots  [levels][levelSlots]uint32      // the first block of each, 0 when empty
+	used   [levels][levelSlots / 64]uint64 // a bit for each slot that is not empty
+	blocks []*block
+	empty  uint32 // head of the blocks that are not in use
+	run    []event
+	count  int
 }
 
-type runKey struct {
-	at  vtime.Time
-	seq uint64
-	ref uint32
+// block is a part of a slot: 31 events, so that the 4096 slots waste at most 5 MB.
+type block struct {
+	next uint32
+	n    uint32
+	list [31]event
 }
 
-func (a *runKey) before(b *runKey) bool {
+func (a *event) before(b *event) bool {
 	return a.at < b.at || a.at == b.at && a.seq < b.seq
 }
 
-// push adds e. Its seq and next are the queue's own.
+// push adds e. Its seq is the queue's own.
 func (q *queue) push(e event) {
 	invariant.Check(e.at != vtime.Never, "sim: an event that never happens was queued")
 	q.seq++
 	e.seq = q.seq
-	ref := q.slab.put(e)
 	q.count++
-	q.place(ref, q.slab.at(ref))
+	q.place(&e)
 }
 
 // pop removes the earliest event. It reports false when none is due by limit; nothing
@@ -100,27 +102,46 @@ func (q *queue) pop(limit vtime.Time) (event, bool) {
 	if q.run[0].at > limit {
 		return event{}, false
 	}
-	ref := q.popRun()
-	e := *q.slab.at(ref)
-	q.slab.free(ref)
 	q.count--
-	return e, true
+	return q.popRun(), true
 }
 
 // place puts an event where its time says: into run when its slot is being worked off
 // or is already past, else into the lowest level whose window it shares with tick.
-func (q *queue) place(ref uint32, e *event) {
+func (q *queue) place(e *event) {
 	t := int64(e.at) >> tickBits
 	if t <= q.tick {
-		q.pushRun(runKey{e.at, e.seq, ref})
+		q.pushRun(e)
 		return
 	}
 	level := (bits.Len64(uint64(t^q.tick)) - 1) / levelBits
 	invariant.Check(level < levels, "sim: an event lies beyond the wheel")
 	slot := t >> (level * levelBits) & levelMask
-	e.next = q.slots[level][slot]
-	q.slots[level][slot] = ref
-	q.used[level][slot>>6] |= 1 << (slot & 63)
+	head := &q.slots[level][slot]
+	if *head == 0 || q.blocks[*head].n == uint32(len(q.blocks[*head].list)) {
+		*head = q.newBlock(*head)
+		q.used[level][slot>>6] |= 1 << (slot & 63)
+	}
+	b := q.blocks[*head]
+	b.list[b.n] = *e
+	b.n++
+}
+
+// newBlock returns an empty block that is chained before next.
+func (q *queue) newBlock(next uint32) uint32 {
+	ref := q.empty
+	if ref != 0 {
+		q.empty = q.blocks[ref].next
+	} else {
+		if len(q.blocks) == 0 {
+			q.blocks = append(q.blocks, nil) // reference 0 ends a chain
+		}
+		ref = uint32(len(q.blocks))
+		q.blocks = append(q.blocks, new(block))
+	}
+	b := q.blocks[ref]
+	b.next, b.n = next, 0
+	return ref
 }
 
 // advance moves tick to the next slot that is not empty and spreads its events. It
@@ -141,9 +162,12 @@ func (q *queue) advance(limit vtime.Time) bool {
 		q.slots[level][slot] = 0
 		q.used[level][slot>>6] &^= 1 << (slot & 63)
 		for ref != 0 {
-			e := q.slab.at(ref)
-			next := e.next
-			q.place(ref, e)
+			b := q.blocks[ref]
+			for i := range b.list[:b.n] {
+				q.place(&b.list[i])
+			}
+			next := b.next
+			b.next, q.empty = q.empty, ref
 			ref = next
 		}
 		return true
@@ -165,29 +189,28 @@ func (q *queue) nextUsed(level, from int) int {
 	return -1
 }
 
-// pushRun adds a key to the heap. Four children a node keep it half as deep as two
-// and a family within two cache lines.
-func (q *queue) pushRun(k runKey) {
-	q.run = append(q.run, k)
+// pushRun adds an event to the heap. Four children a node keep it half as deep as two.
+func (q *queue) pushRun(e *event) {
+	q.run = append(q.run, *e)
 	i := len(q.run) - 1
 	for i > 0 {
 		p := (i - 1) / 4
-		if !k.before(&q.run[p]) {
+		if !e.before(&q.run[p]) {
 			break
 		}
 		q.run[i] = q.run[p]
 		i = p
 	}
-	q.run[i] = k
+	q.run[i] = *e
 }
 
-func (q *queue) popRun() uint32 {
-	ref := q.run[0].ref
+func (q *queue) popRun() event {
+	first := q.run[0]
 	last := len(q.run) - 1
-	k := q.run[last]
+	e := q.run[last]
 	q.run = q.run[:last]
 	if last == 0 {
-		return ref
+		return first
 	}
 	i := 0
 	for {
@@ -200,17 +223,17 @@ func (q *queue) popRun() uint32 {
 				least = c
 			}
 		}
-		if !q.run[least].before(&k) {
+		if !q.run[least].before(&e) {
 			break
 		}
 		q.run[i] = q.run[least]
 		i = least
 	}
-	q.run[i] = k
-	return ref
+	q.run[i] = e
+	return first
 }
 
 // bytes returns how much memory the queue holds.
 func (q *queue) bytes() int {
-	return len(q.slab.chunks)<<slabBits*eventBytes + cap(q.run)*runKeyBytes + levels*levelSlots*4
+	return len(q.blocks)*blockBytes + cap(q.run)*eventBytes + levels*levelSlots*4
 }

@@ -7,8 +7,9 @@ import (
 	"github.com/ada420b6/overlay/internal/wire"
 )
 
-// Settle is the liveness phase of a test: faults have stopped, and every running node
-// must be attached within max. It returns how long that took. The error is a
+// Settle is the liveness phase of a test: faults have stopped, whoever is away on a
+// reboot comes back, and every running node must be attached within max. It returns
+// how long that took. The error is a
 // Violation: of R4 when the login servers are dead and the node that waits has a
 // certificate, else of R1.
 //
@@ -16,11 +17,12 @@ import (
 // was refused, need not get attached.
 func (s *Sim) Settle(max vtime.Duration) (vtime.Duration, error) {
 	from := s.now
-	ok, err := s.RunUntil(func() bool { return s.Healed() || s.waiting() < 0 }, max)
-	if err != nil || ok {
+	done := func() bool { return s.starting == 0 && (s.Healed() || s.waiting() < 0) }
+	ok, err := s.RunUntil(done, max)
+	i := s.waiting()
+	if err != nil || ok || i < 0 { // or all that still waits is a reboot
 		return s.now.Sub(from), err
 	}
-	i := s.waiting()
 	rule, h := "R1", &s.hosts[i]
 	if !s.loginAlive() {
 		rule = "R4"
@@ -98,7 +100,7 @@ func (s *Sim) Balanced() error {
 		if !s.hosts[i].is(hostUp) {
 			continue
 		}
-		for _, at := range s.machines.view(i).at {
+		for _, at := range s.look(i).at {
 			if at != 0 {
 				held[index(at)]++
 			}

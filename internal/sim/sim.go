@@ -33,18 +33,19 @@ type Sim struct {
 	rosters map[uint32][]core.Known   // on the disks of those that are down
 	away    map[uint32]vtime.Duration // how long those that are leaving will stay away
 
-	added  int // nodes that exist
-	draw   uint64
-	trace  uint64
-	stats  stats
-	asked  map[question]*Answer
-	dialed map[question]*Channel
-	floors map[[2]uint64]uint64 // the latest sequence number that an asker has seen of a name
-	query  uint32
-	oracle *oracle
-	broken error // the first violation; nothing runs after it
-	atOnce int   // events at this very moment
-	gone   bool  // the machine that is being stepped has left
+	added    int // nodes that exist
+	starting int // hosts whose start is queued
+	draw     uint64
+	trace    uint64
+	stats    stats
+	asked    map[question]*Answer
+	dialed   map[question]*Channel
+	floors   map[[2]uint64]uint64 // the latest sequence number that an asker has seen of a name
+	query    uint32
+	oracle   *oracle
+	broken   error // the first violation; nothing runs after it
+	atOnce   int   // events at this very moment
+	gone     bool  // the machine that is being stepped has left
 
 	// mutate, tamper and deaf break the rules on purpose, for tests of the oracle:
 	// they change an effect (false drops it), an input, or lose a timer.

@@ -11,6 +11,6 @@ const (
 	hostBytes       = int(unsafe.Sizeof(host{}))
 	watchBytes      = int(unsafe.Sizeof(watch{}))
 	eventBytes      = int(unsafe.Sizeof(event{}))
-	runKeyBytes     = int(unsafe.Sizeof(runKey{}))
+	blockBytes      = int(unsafe.Sizeof(block{}))
 	cacheEntryBytes = int(unsafe.Sizeof(core.CacheEntry{}))
 )

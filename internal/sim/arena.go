@@ -4,42 +4,6 @@ import (
 	"github.com/ada420b6/overlay/internal/invariant"
 )
 
-// slabBits sets the chunk of a slab: 2^14 events of 48 bytes are 0.8 MB, so a big run
-// grows in steps that are small against it and never copies what it has.
-const slabBits = 14
-
-// slab is the memory of events: chunks that stay where they are, and a free list.
-// Reference 0 is nobody, so that a zero link ends a chain.
-type slab struct {
-	chunks [][]event
-	used   uint32 // references given out so far, 0 included
-	empty  uint32 // head of the free list
-}
-
-func (s *slab) at(ref uint32) *event { return &s.chunks[ref>>slabBits][ref&(1<<slabBits-1)] }
-
-func (s *slab) put(e event) uint32 {
-	ref := s.empty
-	if ref != 0 {
-		s.empty = s.at(ref).next
-	} else {
-		s.used = max(s.used, 1)
-		invariant.Check(s.used < 1<<32-1, "sim: more events wait than a reference can name")
-		ref = s.used
-		s.used++
-		if int(ref>>slabBits) == len(s.chunks) {
-			s.chunks = append(s.chunks, make([]event, 1<<slabBits))
-		}
-	}
-	*s.at(ref) = e
-	return ref
-}
-
-func (s *slab) free(ref uint32) {
-	s.at(ref).next = s.empty
-	s.empty = ref
-}
-
 // Sizes of a block of the arena: a message takes the smallest that holds it. Most
 // messages of a compact book are below 64 bytes; none is above wire.MaxMessage.
 var blockSizes = [...]int{32, 64, 128, 352, 1216}
