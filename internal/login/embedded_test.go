@@ -134,14 +134,11 @@ func TestEmbeddedFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept := 0
-	for ; err == nil && kept < 5000; kept++ {
-		_, err = s.Claim(t.Context(), fmt.Sprintf("name-%d", kept), storetest.Identity(kept), storetest.Session(kept), epoch)
-	}
-	kept--
-	if !errors.Is(err, login.ErrFull) || !strings.Contains(err.Error(), dir) {
-		t.Fatalf("after %d claims in 64 KiB: %v", kept, err)
-	}
+	kept := claimUntilError(t, s, func(err error) {
+		if !errors.Is(err, login.ErrFull) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("a file of 64 KiB is full: %v", err)
+		}
+	})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +148,21 @@ func TestEmbeddedFull(t *testing.T) {
 			t.Fatalf("claim %d of %d again: %v", i, kept, err)
 		}
 	}
+}
+
+// claimUntilError claims name-0, name-1 ... one by one, hands the first error to check
+// and returns how many were claimed before it.
+func claimUntilError(t *testing.T, s login.Store, check func(error)) int {
+	t.Helper()
+	const most = 20000 // several times what the tests' files hold
+	for n := range most {
+		if _, err := s.Claim(t.Context(), fmt.Sprintf("name-%d", n), storetest.Identity(n), storetest.Session(n), epoch); err != nil {
+			check(err)
+			return n
+		}
+	}
+	t.Fatalf("%d claims, and no error", most)
+	return 0
 }
 
 func BenchmarkClaimTogether(b *testing.B) {
