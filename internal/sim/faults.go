@@ -92,7 +92,12 @@ func (s *Sim) schedule(share float64, over, down vtime.Duration, kind eventKind,
 		if down > 0 {
 			away = max(1, uint32((down/2+s.within(down))/vtime.Millisecond))
 		}
-		s.queue.push(event{at: s.now.Add(s.within(over)), host: hosts[k], kind: kind, aux: away})
+		e := event{at: s.now.Add(s.within(over)), host: hosts[k], kind: kind, aux: away}
+		if over == 0 {
+			s.handle(&e)
+		} else {
+			s.queue.push(e)
+		}
 	}
 }
 

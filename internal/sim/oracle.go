@@ -85,6 +85,7 @@ func (o *oracle) input(i uint32, in *core.Input) {
 	switch in.Kind {
 	case core.InputStart:
 		*w = watch{promoted: vtime.Never, storm: -1 << 62, window: o.s.now}
+		clear(o.recent(i)) // the bound is a process's: nobody keeps it on disk
 	case core.InputLeave:
 		w.leaving = true
 	}
@@ -233,16 +234,22 @@ func (o *oracle) serving(i uint32, w *watch, f *core.Effect, kind wire.Kind, b [
 	}
 }
 
+// recent returns the ring of host i's last healing packets: as many as a minute may see.
+func (o *oracle) recent(i uint32) []uint32 {
+	n := len(o.healing) / len(o.host)
+	return o.healing[int(i)*n : (int(i)+1)*n]
+}
+
 // healingPacket is R2: no node sends more than its budget in any minute.
 func (o *oracle) healingPacket(i uint32, w *watch, kind wire.Kind) {
-	budget := len(o.healing) / len(o.host)
-	at := &o.healing[int(i)*budget+int(w.ring)]
+	ring := o.recent(i)
+	at := &ring[w.ring]
 	ms := uint32(o.s.now/vtime.Time(vtime.Millisecond)) + 1 // 0 is never
 	if *at != 0 && ms-*at < 60_000 && !o.s.hosts[i].is(hostServing) {
-		o.s.violated("R2", i, "a %v is healing packet %d within %d ms", kind, budget+1, ms-*at)
+		o.s.violated("R2", i, "a %v is healing packet %d within %d ms", kind, len(ring)+1, ms-*at)
 	}
 	*at = ms
-	w.ring = uint16((int(w.ring) + 1) % budget)
+	w.ring = uint16((int(w.ring) + 1) % len(ring))
 }
 
 // roll is R2 for everything else: the messages of each minute are bounded by a constant

@@ -69,7 +69,8 @@ func (o *offers) promise(x *oracle, super uint32, to ident.Handle, m *wire.Offer
 // rounding, until the policy's slot patience.
 func (o *offers) redeem(x *oracle, super uint32, from ident.Handle, m *wire.Attach) {
 	node, now := index(from), x.s.now
-	g, ok := o.given[promise{super, node, m.Slot, m.Cookie}]
+	p := promise{super, node, m.Slot, m.Cookie}
+	g, ok := o.given[p]
 	if !ok || g.boot != x.s.hosts[super].boots || x.host[super].leaving {
 		return
 	}
@@ -77,10 +78,14 @@ func (o *offers) redeem(x *oracle, super uint32, from ident.Handle, m *wire.Atta
 		return
 	}
 	c := claim{super, node, m.Nonce}
-	if _, ok := o.owed[c]; !ok {
-		o.owed[c] = owed{now.Add(vtime.Second + x.s.cfg.Policy.Patience), g.at, g.boot}
-		o.waiting = append(o.waiting, c)
+	if _, ok := o.owed[c]; ok {
+		return
 	}
+	o.owed[c] = owed{now.Add(vtime.Second + x.s.cfg.Policy.Patience), g.at, g.boot}
+	o.waiting = append(o.waiting, c)
+	// A slot is good once: a copy that comes when the node has gone again is answered,
+	// but it may be refused.
+	delete(o.given, p)
 }
 
 // answer notes an Accept or a Refuse.
