@@ -159,13 +159,17 @@ func (e *Embedded) Lookup(ctx context.Context, name string) (a Account, err erro
 	return a, err
 }
 
-// Close waits for the commit in progress and closes the file.
+// Close waits for the commit in progress and closes the file. An empty commit comes
+// last: the engine falls back to the commit before when the newest one's page is
+// damaged, and now both say the same.
 func (e *Embedded) Close() error {
 	e.writer <- struct{}{}
 	defer func() { <-e.writer }()
 	if e.damage.Load() != nil {
 		return nil // the engine may hold locks for ever; the damage was reported
 	}
+	// A full disk refuses it; nothing that was acknowledged depends on it.
+	_ = e.guard(func() error { return e.db.Update(func(*bbolt.Tx) error { return nil }) })
 	if err := e.db.Close(); err != nil {
 		return fmt.Errorf("login: closing %s: %w", e.path, err)
 	}
