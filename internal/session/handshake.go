@@ -91,10 +91,12 @@ func (t *Table) writeInit(s *session, to ident.Key, payload []byte, now vtime.Ti
 	return append(b, make([]byte, macSize)...), nil
 }
 
-// jitter draws up to a tenth of RekeyAfter.
+// jitter draws up to a tenth of RekeyAfter, in steps of a millisecond: nanoseconds times
+// 32 random bits would not fit in 64.
 func (t *Table) jitter() vtime.Duration {
 	draw(t.random, t.nonce[:4])
-	return RekeyAfter / 10 * vtime.Duration(binary.BigEndian.Uint32(t.nonce[:4])) / (math.MaxUint32 + 1)
+	steps := uint64(RekeyAfter / 10 / vtime.Millisecond)
+	return vtime.Duration(steps*uint64(binary.BigEndian.Uint32(t.nonce[:4]))>>32) * vtime.Millisecond
 }
 
 // receiveInit does the cheap checks in the order of their price, then the handshake.

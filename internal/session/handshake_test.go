@@ -155,12 +155,16 @@ func TestSlowPath(t *testing.T) {
 	a.say(b, "try", true)
 	w.now = w.now.Add(vtime.Second)
 	a.say(b, "try", true)
-	w.arrive(w.take(0))             // Init 1 -> Response 1
-	w.now = w.now.Add(vtime.Second) //
-	a.say(b, "try", true)           // flight: Init 2, Response 1, Init 3
-	w.arrive(w.take(0))             // Init 2 -> Response 2
-	w.arrive(w.take(0))             // Response 1: displaced by Init 3
-	w.settle()                      // Response 2 still counts
+	w.arrive(w.take(0)) // Init 1 -> Response 1
+	w.now = w.now.Add(vtime.Second)
+	a.say(b, "try", true) // under way: Init 2, Response 1, Init 3
+	w.arrive(w.take(0))   // Init 2 -> Response 2
+	w.arrive(w.take(0))   // Response 1: two newer calls have displaced it
+	w.arrive(w.take(1))   // Response 2
+	if !a.Established(b.Key(), w.now) {
+		t.Fatal("a newer call displaced the one that was answered")
+	}
+	w.settle()
 	if !a.Established(b.Key(), w.now) || !b.Established(a.Key(), w.now) {
 		t.Fatal("no session")
 	}
@@ -192,6 +196,9 @@ func TestRekey(t *testing.T) {
 		t.Fatal("no rekey after RekeyAfter and its jitter")
 	}
 	a.say(b, "meanwhile", false)
+	if a.Counters().Rekeys != 1 {
+		t.Fatal("two rekeys at once")
+	}
 	b.say(a, "as well", false)
 	w.settle()
 	if x, y := w.texts(a), w.texts(b); len(x) != 2 || !cmp.Equal(y, []string{"young", "meanwhile"}) {
@@ -207,6 +214,23 @@ func TestRekey(t *testing.T) {
 	}
 	if a.Counters().Handshakes != 2 || b.Counters().Handshakes != 2 || a.Len() != 1 {
 		t.Fatal("the rekey did not end in a session")
+	}
+}
+
+// Sessions that were made together must not be renewed together.
+func TestRekeyJitter(t *testing.T) {
+	w := newWorld(t, 14)
+	a := w.add(nil)
+	earliest, latest := vtime.Never, vtime.Time(0)
+	for range 30 {
+		b := w.add(nil)
+		a.say(b, "x", false)
+		at := a.peers[b.Key()].calling[0].rekeyAt
+		earliest, latest = vtime.Earlier(earliest, at), vtime.Later(latest, at)
+	}
+	after, until := earliest.Sub(w.now), latest.Sub(w.now)
+	if after < RekeyAfter || until > RekeyAfter+RekeyAfter/10 || until-after < RekeyAfter/20 {
+		t.Fatalf("rekeys from %v s to %v s", after.Seconds(), until.Seconds())
 	}
 }
 

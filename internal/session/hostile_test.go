@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"encoding/binary"
+	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -278,6 +279,11 @@ func TestCookieLifetimes(t *testing.T) {
 	init := make([]byte, MinInit)
 	c := bake.bake(addr, w.now)
 	copy(mac2(init), appendMac(nil, newMac(c[:]), before2(init)))
+	for _, other := range []netip.AddrPort{address(2), netip.AddrPortFrom(addr.Addr(), 1)} {
+		if bake.proves(init, other, w.now) {
+			t.Errorf("a cookie of %v served %v", addr, other)
+		}
+	}
 	for _, at := range []struct {
 		after vtime.Duration
 		good  bool
