@@ -36,12 +36,13 @@ type View struct {
 	GroupCap int     // how many of them may share an address group; 0 lifts the cap
 }
 
-// Score is the rendezvous score of a member for a zone: the higher ranks first.
+// Score is the rendezvous score of a member for a zone: the higher ranks first. The
+// epoch and the zone are the key, so that only the ID is left to be hashed: 25 000 times
+// for one ranking.
 func Score(epoch uint64, id ident.ID, zone ident.Zone) uint64 {
-	var b [16]byte
-	binary.LittleEndian.PutUint64(b[:8], uint64(id))
-	binary.LittleEndian.PutUint16(b[8:], uint16(zone))
-	return siphash.Hash(epoch, scoreKey, b[:])
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], uint64(id))
+	return siphash.Hash(epoch, scoreKey^uint64(zone), b[:])
 }
 
 // Ranking is the supernodes that hold one zone, best first. The zero value is the
