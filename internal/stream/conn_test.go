@@ -151,11 +151,14 @@ func TestConversationSurvivesGap(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		f.set(func(f *fabric) { f.fail = false })
 		mended := time.Now()
+		alice.Nudge(peer("bob").Key)
 		b := make([]byte, 5)
 		if _, err := io.ReadFull(s, b); err != nil || string(b) != "hello" {
 			t.Errorf("read %q, %v", b, err)
 		}
-		t.Logf("silent for another %v", time.Since(mended))
+		if took := time.Since(mended); took > 100*time.Millisecond {
+			t.Errorf("silent for another %v after the gap", took)
+		}
 		if alice.Stats().UnsentPackets == 0 {
 			t.Error("no packet was lost")
 		}

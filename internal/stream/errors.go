@@ -59,16 +59,19 @@ func linkError(err error, closed bool) error {
 		transport   *quic.TransportError
 		application *quic.ApplicationError
 		gone        *goneError
+		identity    *identityError
 	)
 	switch {
 	case closed:
 		return net.ErrClosed
-	case errors.As(err, &gone), errors.Is(err, ErrIdentity), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &identity):
+		return identity // without quic-go's error around it
+	case errors.As(err, &gone), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.As(err, &idle), errors.As(err, &handshake):
 		return &goneError{syscall.ETIMEDOUT, err.Error()}
 	case errors.As(err, &transport) && transport.ErrorCode.IsCryptoError():
-		return &refusedIdentity{transport.Error()}
+		return &identityError{errors.New(transport.Error())} // the peer's verdict, as a TLS alert
 	case errors.As(err, &transport) && transport.ErrorCode == quic.ConnectionRefused:
 		return ErrBusy
 	case errors.As(err, &application) && application.ErrorCode == codeShutdown:
@@ -79,12 +82,11 @@ func linkError(err error, closed bool) error {
 	return &goneError{syscall.ECONNRESET, err.Error()}
 }
 
-// refusedIdentity is the peer's verdict on our certificate: TLS reports it only as an
-// alert.
-type refusedIdentity struct{ alert string }
+// identityError says why an identity was not proven.
+type identityError struct{ cause error }
 
-func (e *refusedIdentity) Error() string { return ErrIdentity.Error() + ": " + e.alert }
-func (e *refusedIdentity) Unwrap() error { return ErrIdentity }
+func (e *identityError) Error() string   { return ErrIdentity.Error() + ": " + e.cause.Error() }
+func (e *identityError) Unwrap() []error { return []error{ErrIdentity, e.cause} }
 
 // streamError translates quic-go's error of a stream. io.EOF never comes here.
 func streamError(op string, err error, closed bool) error {

@@ -93,7 +93,7 @@ func (c *credentials) self() (Peer, error) {
 		return Peer{}, fmt.Errorf("own certificate: %w", err)
 	}
 	if !self.Identity.Equal(id.Private.Public()) {
-		return Peer{}, fmt.Errorf("own certificate: %w: made for another key", ErrIdentity)
+		return Peer{}, &identityError{errors.New("own certificate was made for another key")}
 	}
 	return self, nil
 }
@@ -113,7 +113,7 @@ func (c *credentials) resetKey() (*quic.StatelessResetKey, error) {
 // the peer holds the private key of the X.509 certificate.
 func (c *credentials) peerOf(state tls.ConnectionState) (Peer, error) {
 	if len(state.PeerCertificates) != 1 {
-		return Peer{}, fmt.Errorf("%w: %d certificates", ErrIdentity, len(state.PeerCertificates))
+		return Peer{}, &identityError{fmt.Errorf("%d certificates", len(state.PeerCertificates))}
 	}
 	envelope := state.PeerCertificates[0]
 	var certificate []byte
@@ -123,14 +123,14 @@ func (c *credentials) peerOf(state tls.ConnectionState) (Peer, error) {
 		}
 	}
 	if n := len(certificate); n == 0 || n > MaxCertificate {
-		return Peer{}, fmt.Errorf("%w: overlay certificate has %d bytes", ErrIdentity, n)
+		return Peer{}, &identityError{fmt.Errorf("overlay certificate has %d bytes", n)}
 	}
 	peer, err := c.identity().Verify(certificate)
 	if err != nil {
-		return Peer{}, fmt.Errorf("%w: %w", ErrIdentity, err)
+		return Peer{}, &identityError{err}
 	}
 	if key, ok := envelope.PublicKey.(ed25519.PublicKey); !ok || !key.Equal(peer.Identity) {
-		return Peer{}, fmt.Errorf("%w: the key of %q is not the key of the handshake", ErrIdentity, peer.Name)
+		return Peer{}, &identityError{fmt.Errorf("the key of %q is not the key of the handshake", peer.Name)}
 	}
 	return peer, nil
 }
@@ -149,7 +149,7 @@ func (c *credentials) client(want Peer, got *Peer) *tls.Config {
 			return err
 		}
 		if peer.Name != want.Name || peer.Key != want.Key || want.Identity != nil && !want.Identity.Equal(peer.Identity) {
-			return fmt.Errorf("%w: dialled %q, reached %q", ErrIdentity, want.Name, peer.Name)
+			return &identityError{fmt.Errorf("dialled %q, reached %q", want.Name, peer.Name)}
 		}
 		*got = peer
 		return nil

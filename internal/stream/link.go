@@ -8,6 +8,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/invariant"
 )
 
@@ -178,4 +179,21 @@ func (l *link) answer(s *quic.Stream) {
 // streamNumber is the "port" of the dialler's end of s, equal on both sides.
 func streamNumber(s *quic.Stream) string {
 	return port{flow: uint32(s.StreamID()/4) + 1}.String()
+}
+
+// Nudge tells the endpoint that packets reach the peer of key again after a gap. Without
+// it QUIC finds out by its own probes, whose intervals have doubled up to the length of
+// the gap; one packet that the peer acknowledges makes it send again what was lost.
+func (e *Endpoint) Nudge(key ident.Key) {
+	e.mu.Lock()
+	links := append([]*link(nil), e.in[key]...)
+	for to, a := range e.out {
+		if to.key == key && a.link != nil {
+			links = append(links, a.link)
+		}
+	}
+	e.mu.Unlock()
+	for _, l := range links {
+		l.enqueue(keepalive())
+	}
 }
