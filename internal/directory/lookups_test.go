@@ -265,3 +265,17 @@ func BenchmarkLookup(b *testing.B) {
 		}
 	}
 }
+
+// TestLateAnswersFindNothing: the number of a look-up that has ended does not name the
+// one that took its place.
+func TestLateAnswersFindNothing(t *testing.T) {
+	l := NewLookups(0, 0, 0)
+	var rk Ranking
+	rk.list[0], rk.n = 3, 1
+	old, _ := l.Start(nil, Query{Asker: 1, Name: 9, Ranked: rk}, 0)
+	l.Due(nil, vtime.Time(LookupTimeout))
+	l.Start(nil, Query{Asker: 1, Name: 9, Ranked: rk}, second)
+	if acts, ok := l.Answer(nil, old[0].ID, 3, Record{Name: 9, Seq: 1}, true); ok || len(acts) != 0 {
+		t.Fatalf("a late answer was taken: %+v", acts)
+	}
+}

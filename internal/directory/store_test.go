@@ -176,3 +176,21 @@ func BenchmarkStorePut(b *testing.B) {
 		s.Put(Record{Name: name(i % n), Seq: 1}, true, 0)
 	}
 }
+
+// TestPuttingAgainRenews: a record lives as long as it is refreshed, and no longer.
+func TestPuttingAgainRenews(t *testing.T) {
+	s := NewStore(0, 0)
+	now := vtime.Time(0)
+	for range 10 {
+		if got := s.Put(Record{Name: 5, Seq: 3}, true, now); now > 0 && got != PutRefreshed {
+			t.Fatalf("put again: %v", got)
+		}
+		now = now.Add(RecordLife - 1)
+		if _, ok := s.Get(5, now); !ok {
+			t.Fatalf("a refreshed record is gone at %d", now)
+		}
+	}
+	if _, ok := s.Get(5, now+1); ok {
+		t.Fatal("a record outlives its life")
+	}
+}

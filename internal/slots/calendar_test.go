@@ -308,3 +308,57 @@ func BenchmarkOffer(b *testing.B) {
 		c.Offer(Request{Class: Orphan, Origin: uint64(i), Group: ident.Group(i % 1000)}, vtime.Time(i)*1000, &r)
 	}
 }
+
+// TestStormHolds: the level stays for stormHold after the backlog has become low, and
+// one step takes it down by one.
+func TestStormHolds(t *testing.T) {
+	var s storm
+	s.step(50*vtime.Second, second)
+	for now := 2 * second; now < 20*second; now += second {
+		s.step(0, now)
+		low := vtime.Duration(now - 2*second)
+		if want := uint8(max(0, 3-low/stormHold)); s.level != want {
+			t.Fatalf("level %d after the backlog was low for %d, want %d", s.level, low, want)
+		}
+	}
+}
+
+// TestSilenceLeavesNothingBehind: after any silence the books agree with the bits.
+func TestSilenceLeavesNothingBehind(t *testing.T) {
+	for _, silence := range []vtime.Time{30, 59, 61, 64, 66, 90, 125, 140, 500} {
+		r := seed.New(4)
+		c := NewCalendar(0, 0, 0, &r)
+		for range 1200 {
+			c.Offer(Request{Class: Ticket}, 0, &r)
+		}
+		c.advance(silence * second)
+		taken := int64(0)
+		for s := c.cur; s < c.cur+c.span; s++ {
+			if c.taken.get(s) {
+				taken++
+			}
+		}
+		if want := int64(max(0, 1200-20*int(silence))); c.ahead != taken || taken != want {
+			t.Fatalf("after %d s: %d ahead, %d bits, want %d", silence, c.ahead, taken, want)
+		}
+	}
+}
+
+// TestTicketShareFollowsDemand: what is kept for ticket holders rises as soon as they
+// ask, lasts through the next measurement, and ends when they no longer come.
+func TestTicketShareFollowsDemand(t *testing.T) {
+	r := seed.New(4)
+	c := NewCalendar(0, 0, 0, &r)
+	for i := range 2 * DefaultRate {
+		c.Offer(Request{Class: Ticket, Origin: uint64(i)}, 0, &r)
+	}
+	for _, x := range []struct {
+		at   vtime.Time
+		want int64
+	}{{0, 2}, {5, 2}, {9, 2}, {11, 0}} {
+		c.advance(x.at * second)
+		if c.tickets.fifths != x.want {
+			t.Fatalf("%d fifths are kept after %d s, want %d", c.tickets.fifths, x.at, x.want)
+		}
+	}
+}
