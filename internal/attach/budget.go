@@ -5,19 +5,18 @@ import (
 )
 
 // Budget bounds the healing packets of a node (rule R2): at most `perMinute` in any 60
-// seconds, whatever happens. It is a token bucket that holds two thirds of the bound
-// and gains one third a minute, so that no window of a minute can see more than the
-// whole.
+// seconds, whatever happens. It is a token bucket that holds half of the bound and gains
+// half of it a minute, so that no window of a minute can see more than the whole.
 type Budget struct {
 	spent int32      // tokens missing
 	at    vtime.Time // when spent was true
 }
 
-func burst(perMinute int) int32 { return int32(perMinute - perMinute/3) }
+func burst(perMinute int) int32 { return int32(perMinute - perMinute/2) }
 
 // period is how long one token takes to come back.
 func period(perMinute int) vtime.Duration {
-	return vtime.Minute / vtime.Duration(max(1, perMinute/3))
+	return vtime.Minute / vtime.Duration(max(1, perMinute/2))
 }
 
 // Left returns how many packets may be sent now.
@@ -36,10 +35,11 @@ func (b *Budget) Left(now vtime.Time, perMinute int) int {
 // Spend takes n tokens. The caller has asked Left.
 func (b *Budget) Spend(n int) { b.spent += int32(n) }
 
-// Next returns when at least one token will be there.
-func (b *Budget) Next(now vtime.Time, perMinute int) vtime.Time {
-	if b.Left(now, perMinute) > 0 {
+// Next returns when n tokens will be there; n is at most half of perMinute.
+func (b *Budget) Next(now vtime.Time, perMinute, n int) vtime.Time {
+	left := b.Left(now, perMinute)
+	if left >= n {
 		return now
 	}
-	return b.at.Add(period(perMinute))
+	return b.at.Add(vtime.Duration(n-left) * period(perMinute))
 }

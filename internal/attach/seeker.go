@@ -68,7 +68,8 @@ func (s *Seeker) Stop() { *s = Seeker{} }
 // Rest puts the next round off until t.
 func (s *Seeker) Rest(t vtime.Time) { s.Phase, s.until = Resting, t }
 
-// Quiet returns how many rounds in a row nobody at all has answered.
+// Quiet returns how many rounds in a row no supernode has answered. That others answer,
+// who are none or none any more, brings a node no nearer.
 func (s *Seeker) Quiet() int { return int(s.quiet) }
 
 // Heard notes that somebody answered, so that the next rounds are quick and narrow.
@@ -95,7 +96,6 @@ func (s *Seeker) answer(from ident.Handle, nonce uint64) bool {
 	for i, h := range s.Asked() {
 		if h == from && s.Silent(i) {
 			s.answered |= 1 << i
-			s.quiet = 0
 			return true
 		}
 	}
@@ -109,6 +109,7 @@ func (s *Seeker) Offered(o Offer, nonce uint64, now vtime.Time, tie vtime.Durati
 	if !s.answer(o.Peer, nonce) {
 		return
 	}
+	s.quiet = 0
 	switch {
 	case s.ties == 0 || o.At.Add(tie) <= s.held.At:
 		s.held, s.ties = o, 1
@@ -127,14 +128,17 @@ func (s *Seeker) Offered(o Offer, nonce uint64, now vtime.Time, tie vtime.Durati
 // graceful is what an answer may be later than twice the first one's round trip.
 const graceful = 50 * vtime.Millisecond
 
-// Denied takes the answer of one that is full (wait is how long to stay away) or no
+// Denied takes the answer of one that is full (wait is how long to stay away), or is no
 // supernode (wait 0).
 func (s *Seeker) Denied(from ident.Handle, nonce uint64, wait vtime.Duration, now vtime.Time) {
 	if !s.answer(from, nonce) {
 		return
 	}
-	if wait > 0 && (!s.busy || wait < s.wait) {
-		s.busy, s.wait = true, wait
+	if wait > 0 {
+		s.quiet = 0
+		if !s.busy || wait < s.wait {
+			s.busy, s.wait = true, wait
+		}
 	}
 	s.settle(now)
 }
@@ -173,7 +177,7 @@ func (s *Seeker) Due(now vtime.Time, retry vtime.Duration, tries int) Decision {
 			}
 			return s.join(now, retry)
 		}
-		if s.answered == 0 && s.quiet < 1<<16-1 {
+		if !s.busy && s.quiet < 1<<16-1 {
 			s.quiet++
 		}
 		return Failed

@@ -74,7 +74,7 @@ func (s *step) enrolDue() {
 	case applying:
 		s.postpone(0)
 	case postponing:
-		if next := s.n.budget.Next(s.now, s.p.PacketBudget); next > s.now {
+		if next := s.n.budget.Next(s.now, s.p.PacketBudget, 1); next > s.now {
 			e.until = next
 			return
 		}

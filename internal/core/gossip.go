@@ -57,17 +57,31 @@ func (s *step) sendDigest(to ident.Handle) {
 }
 
 // announceSoon tells the login servers of this supernode: they list it as a last
-// resort for those who find nobody.
-func (s *step) announceSoon() { s.env.Super.announce = s.now }
+// resort for those who find nobody, and name others, so that parts of the tier that do
+// not know of each other find together.
+func (s *step) announceSoon() { s.env.Super.announce, s.env.Super.announced = s.now, 0 }
 
-// announceEvery is how often a supernode tells a login server that it is there.
-const announceEvery = 5 * vtime.Minute
+const (
+	// announceEvery is how often a supernode tells a login server that it is there,
+	// and announceAlone how often one does that knows of no other supernode.
+	announceEvery = 5 * vtime.Minute
+	announceAlone = 15 * vtime.Second
+	// announceTries is how often an announcement that nobody answers is repeated, after
+	// 0.5, 1, 2, 4 and 8 s, before it is left to the next one.
+	announceTries = 5
+)
 
 func (s *step) announceNow() {
 	sn := s.env.Super
-	sn.announce = s.now.Add(announceEvery/2 + vtime.Duration(s.n.rng.Between(0, int64(announceEvery))))
+	sn.announce = s.nextAnnouncement()
 	if len(s.env.Logins) == 0 {
 		return
+	}
+	if sn.announced < announceTries {
+		sn.announce = vtime.Earlier(sn.announce, s.now.Add(s.p.PutRetry<<sn.announced))
+		sn.announced++
+	} else {
+		sn.announced = 0
 	}
 	var m wire.News
 	m.Members.Add(wire.Member{Peer: s.n.self, Inc: sn.roster.Inc()})
@@ -79,6 +93,23 @@ func (s *step) announceNow() {
 	}
 	to := s.env.Logins[s.n.rng.Intn(len(s.env.Logins))]
 	s.out.send(to, m.Append(s.out.begin(), s.env.Book), true)
+}
+
+// announcedTo ends an announcement: a login server has taken it.
+func (s *step) announcedTo() {
+	sn := s.env.Super
+	if sn.announced == 0 {
+		return
+	}
+	sn.announced, sn.announce = 0, s.nextAnnouncement()
+}
+
+func (s *step) nextAnnouncement() vtime.Time {
+	every := announceEvery
+	if s.env.Super.roster.Usable() == 1 {
+		every = announceAlone
+	}
+	return s.now.Add(every/2 + vtime.Duration(s.n.rng.Between(0, int64(every))))
 }
 
 // gossipDue does what is due between supernodes.
@@ -290,12 +321,19 @@ func (s *step) onNews() {
 	}
 	for _, x := range m.Members.All() {
 		b := roster.Member{Peer: x.Peer, ID: s.env.Book.ID(x.Peer), Inc: x.Inc, State: roster.Alive}
-		s.believe(sn.roster.Merge(b, s.now), b)
+		o := sn.roster.Merge(b, s.now)
+		s.believe(o, b)
+		if held, ok := sn.roster.Lookup(x.Peer); ok && o.Behind {
+			s.accuse(s.in.From, held)
+		}
 		s.learn([]ident.Handle{x.Peer})
 	}
 	var ask wire.Peers
 	for _, x := range m.Notices.All() {
-		b := roster.Member{Peer: x.Peer, ID: s.env.Book.ID(x.Peer), Inc: x.Inc, State: roster.State(x.State), Accuser: s.in.From}
+		b := roster.Member{Peer: x.Peer, ID: s.env.Book.ID(x.Peer), Inc: x.Inc, State: roster.State(x.State)}
+		if x.State != wire.Suspect { // who says dead has concluded it; who says suspect may only pass it on
+			b.Accuser = s.in.From
+		}
 		var o roster.Outcome
 		if x.Peer == s.in.From && x.State == wire.Left {
 			o = sn.roster.Merge(b, s.now) // its own word
@@ -305,6 +343,11 @@ func (s *step) onNews() {
 		s.believe(o, b)
 		if o.Want {
 			ask.Add(x.Peer)
+		}
+		if o.Behind {
+			if held, ok := sn.roster.Lookup(x.Peer); ok {
+				s.accuse(s.in.From, held)
+			}
 		}
 	}
 	if len(ask.All()) > 0 {

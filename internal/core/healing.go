@@ -56,14 +56,18 @@ func (s *step) seekDue() {
 	}
 }
 
+// roundCost is what the budget must hold before a round begins: a request to a login
+// server, a probe, and the attach that it may lead to.
+const roundCost = 3
+
 // round asks some supernodes for a slot.
 func (s *step) round(class wire.Class) {
 	n := s.n
-	left := n.budget.Left(s.now, s.p.PacketBudget)
-	if left == 0 {
-		n.seek.Rest(n.budget.Next(s.now, s.p.PacketBudget))
+	if next := n.budget.Next(s.now, s.p.PacketBudget, roundCost); next > s.now {
+		n.seek.Rest(next)
 		return
 	}
+	left := n.budget.Left(s.now, s.p.PacketBudget) - 1 // one is kept for the attach
 	if class == wire.ClassOrphan && s.resume() {
 		return
 	}
@@ -140,8 +144,7 @@ func (s *step) groupHeld() ident.Group {
 func (s *step) join(class wire.Class) {
 	n, o := s.n, s.n.seek.Held()
 	if n.budget.Left(s.now, s.p.PacketBudget) == 0 {
-		n.seek.Rest(n.budget.Next(s.now, s.p.PacketBudget))
-		return
+		return // the first try was provided for; a repeated one may be missed
 	}
 	n.budget.Spend(1)
 	n.seq++
@@ -196,7 +199,7 @@ func (s *step) onOffer() {
 		return
 	}
 	if n.lasting() > 0 && (m.Wait > s.p.SecondWait || m.Load > s.p.SecondLoad) {
-		n.seek.Denied(s.in.From, m.Nonce, 0, s.now)
+		n.seek.Denied(s.in.From, m.Nonce, max(m.Wait, 1), s.now)
 		return
 	}
 	wait := min(m.Wait, s.p.SlotHorizon)

@@ -79,7 +79,6 @@ func (l *lab) start(h ident.Handle, after vtime.Duration) {
 		Self: h, Name: ident.NameID(uint64(h) * 0x9e3779b97f4a7c15), Key: [2]uint64{r.Uint64(), r.Uint64()},
 		Seq: x.boots << 24, Inc: uint32(x.boots) << 12, HasCert: x.cert, RenewIn: 20 * vtime.Day, WasSuper: x.was,
 	}}
-	x.up = true
 	x.epoch++
 	l.post(h, after, in)
 }
@@ -111,6 +110,9 @@ func (l *lab) run(d vtime.Duration) {
 		l.events = l.events[1:]
 		l.now = vtime.Later(l.now, e.at)
 		x := l.host(e.to)
+		if e.in.Kind == InputStart && e.epoch == x.epoch {
+			x.up = true
+		}
 		if !x.up || e.in.Kind != InputMessage && e.epoch != x.epoch {
 			continue
 		}
@@ -145,7 +147,7 @@ func (l *lab) step(h ident.Handle, in Input) {
 	}
 	if next := l.next(h); next != before || in.Kind == InputTimer {
 		if next < l.now {
-			l.t.Fatalf("node %d after input %d at %v: deadline %v is in the past", h, in.Kind, l.now, next)
+			panic(fmt.Sprintf("node %d after input %d at %v: deadline %v is in the past", h, in.Kind, l.now, next))
 		}
 		if next != vtime.Never {
 			l.post(h, next.Sub(l.now), Input{Kind: InputTimer})
@@ -158,10 +160,10 @@ func (l *lab) carryOut(h ident.Handle, f *Effect, b []byte) {
 	switch f.Kind {
 	case EffectSend:
 		if l.trace != nil {
-			fmt.Fprintf(l.trace, "%8.3f %3d -> %-3d %s\n", vtime.Duration(l.now).Seconds(), h, f.Peer, wire.KindOf(b))
+			fmt.Fprintf(l.trace, "%8.3f %3d -> %-3d %s%s\n", vtime.Duration(l.now).Seconds(), h, f.Peer, wire.KindOf(b), describe(b))
 		}
 		if len(b) > wire.MaxMessage {
-			l.t.Fatalf("a %v takes %d bytes", wire.KindOf(b), len(b))
+			panic(fmt.Sprintf("a %v takes %d bytes", wire.KindOf(b), len(b)))
 		}
 		if l.lose != nil && l.lose(h, f.Peer, b) {
 			return
@@ -250,4 +252,27 @@ func (k labBook) ParseRecord(b []byte) (wire.Record, []byte, error) {
 	r.At[0] = ident.Handle(binary.BigEndian.Uint32(b[20:]))
 	r.At[1] = ident.Handle(binary.BigEndian.Uint32(b[24:]))
 	return r, b[28:], nil
+}
+
+// describe tells the fields of a message that scenarios turn on.
+func describe(b []byte) string {
+	switch wire.KindOf(b) {
+	case wire.KindOffer:
+		var m wire.Offer
+		_ = m.Parse(b, labBook{})
+		return fmt.Sprintf(" status %d, wait %d ms, peers %v", m.Status, m.Wait.Milliseconds(), m.Peers.All())
+	case wire.KindRefuse:
+		var m wire.Refuse
+		_ = m.Parse(b, labBook{})
+		return fmt.Sprintf(" reason %d, wait %d ms, peers %v", m.Reason, m.Wait.Milliseconds(), m.Peers.All())
+	case wire.KindAttach:
+		var m wire.Attach
+		_ = m.Parse(b, labBook{})
+		return fmt.Sprintf(" class %d, seq %x, at %v", m.Class, m.Record.Seq, m.Record.At)
+	case wire.KindList:
+		var m wire.List
+		_ = m.Parse(b, labBook{})
+		return fmt.Sprintf(" start %v, peers %v", m.Start, m.Peers.All())
+	}
+	return ""
 }

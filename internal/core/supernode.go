@@ -28,13 +28,14 @@ type Supernode struct {
 	queue   queue
 
 	// The tier.
-	roster   roster.Roster
-	ranked   view // the roster as the directory ranks it
-	prober   liveness.Prober
-	gossipAt vtime.Time
-	entropy  vtime.Time // when rosters are compared next
-	askAt    vtime.Time // when one believed dead is asked again
-	announce vtime.Time // when the login servers are told
+	roster    roster.Roster
+	ranked    view // the roster as the directory ranks it
+	prober    liveness.Prober
+	gossipAt  vtime.Time
+	entropy   vtime.Time // when rosters are compared next
+	askAt     vtime.Time // when one believed dead is asked again
+	announce  vtime.Time // when the login servers are told
+	announced int        // announcements in a row that nobody has answered
 
 	// The directory.
 	ranks   directory.Cache
@@ -218,6 +219,7 @@ func (s *step) superForgotten(peer ident.Handle) {
 // superList takes a login server's answer to an announcement: supernodes that the
 // roster lacks are parts of the tier that this part has lost.
 func (s *step) superList(peers []ident.Handle) {
+	s.announcedTo()
 	s.learn(peers)
 	for _, h := range peers {
 		if _, ok := s.env.Super.roster.Lookup(h); !ok && h != s.n.self {
