@@ -61,17 +61,17 @@ func (s *Sim) Merged(max vtime.Duration) (vtime.Duration, error) {
 		return 0, fmt.Errorf("%w: Merged needs CheckFull", ErrConfig)
 	}
 	from := s.now
-	ok, err := s.RunUntil(func() bool { return s.differing() < 0 }, max)
+	ok, err := s.RunUntil(func() bool { return s.differing(from) < 0 }, max)
 	if err == nil && !ok {
-		s.violated("R11", uint32(s.differing()), "its roster is not that of the others %.0f s after the last fault", max.Seconds())
+		s.violated("R11", uint32(s.differing(from)), "its roster is not that of the others %.0f s after the last fault", max.Seconds())
 		err = s.broken
 	}
 	return s.now.Sub(from), err
 }
 
-// differing returns a supernode whose last digest is not that of the first one, or is
-// older than two rounds of anti-entropy; -1 when there is none.
-func (s *Sim) differing() int {
+// differing returns a supernode whose last digest is not that of the first one, or was
+// not sent since; -1 when there is none.
+func (s *Sim) differing(since vtime.Time) int {
 	var first uint64
 	seen := false
 	for i := range s.added {
@@ -79,7 +79,7 @@ func (s *Sim) differing() int {
 		if !s.hosts[i].is(hostServing) {
 			continue
 		}
-		if s.stats.serving > 1 && (w.roster == 0 || s.now.Sub(w.digested) > 2*s.cfg.Policy.AntiEntropy) {
+		if s.stats.serving > 1 && (w.roster == 0 || w.digested <= since) {
 			return i
 		}
 		if !seen {
