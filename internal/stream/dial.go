@@ -76,9 +76,13 @@ func (e *Endpoint) dial(ctx context.Context, peer Peer, service string) (*conn, 
 		return nil, err
 	}
 	c, err := l.open(ctx, service)
-	if err != nil && !fresh && l.dead() && ctx.Err() == nil {
+	// All of quic-go's errors of a connection unwrap to net.ErrClosed, those of a stream
+	// don't.
+	if errors.Is(err, net.ErrClosed) && !fresh && ctx.Err() == nil {
 		// The peer rebooted, or let the link go as idle, since the link was last used:
-		// it is not the peer's fault that this side did not know.
+		// it is not the peer's fault that this side did not know. QUIC tells its streams
+		// of the end before it has ended.
+		<-l.conn.Context().Done()
 		if l, _, err = e.connect(ctx, peer); err == nil {
 			c, err = l.open(ctx, service)
 		}
