@@ -62,10 +62,13 @@ func (s *step) sendDigest(to ident.Handle) {
 func (s *step) announceSoon() { s.env.Super.announce, s.env.Super.announced = s.now, 0 }
 
 const (
-	// announceEvery is how often a supernode tells a login server that it is there,
-	// and announceAlone how often one does that knows of no other supernode.
-	announceEvery = 5 * vtime.Minute
-	announceAlone = 15 * vtime.Second
+	// A supernode tells a login server that it is there every announceShare for each
+	// supernode, so that the login servers hear of one every 3 s whatever the size of
+	// the tier: one that has just started knows the tier before it sends anybody to
+	// start another. The bounds are for tiers of up to 5 and of more than 100.
+	announceShare = 3 * vtime.Second
+	announceMin   = 15 * vtime.Second
+	announceMax   = 5 * vtime.Minute
 	// announceTries is how often an announcement that nobody answers is repeated, after
 	// 0.5, 1, 2, 4 and 8 s, before it is left to the next one.
 	announceTries = 5
@@ -85,7 +88,7 @@ func (s *step) announceNow() {
 	}
 	var m wire.News
 	m.Members.Add(wire.Member{Peer: s.n.self, Inc: sn.roster.Inc()})
-	if s.now.Sub(sn.since) < announceEvery/2 { // a new one tells all of them
+	if s.now.Sub(sn.since) < announceMin { // a new one tells all of them
 		for _, h := range s.env.Logins {
 			s.out.send(h, m.Append(s.out.begin(), s.env.Book), true)
 		}
@@ -105,10 +108,7 @@ func (s *step) announcedTo() {
 }
 
 func (s *step) nextAnnouncement() vtime.Time {
-	every := announceEvery
-	if s.env.Super.roster.Usable() == 1 {
-		every = announceAlone
-	}
+	every := min(max(announceShare*vtime.Duration(s.env.Super.roster.Usable()), announceMin), announceMax)
 	return s.now.Add(every/2 + vtime.Duration(s.n.rng.Between(0, int64(every))))
 }
 

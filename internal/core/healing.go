@@ -3,6 +3,7 @@ package core
 import (
 	"github.com/ada420b6/overlay/internal/attach"
 	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/slots"
 	"github.com/ada420b6/overlay/internal/vtime"
 	"github.com/ada420b6/overlay/internal/wire"
 )
@@ -198,11 +199,11 @@ func (s *step) onOffer() {
 		n.seek.Denied(s.in.From, m.Nonce, m.Wait, s.now)
 		return
 	}
-	if n.lasting() > 0 && (m.Wait > s.p.SecondWait || m.Load > s.p.SecondLoad) {
+	if n.lasting() > 0 && (m.Wait > slots.SecondWait || m.Load >= slots.SecondLoad) {
 		n.seek.Denied(s.in.From, m.Nonce, max(m.Wait, 1), s.now)
 		return
 	}
-	wait := min(m.Wait, s.p.SlotHorizon)
+	wait := min(m.Wait, slots.Horizon)
 	o := attach.Offer{Peer: s.in.From, Slot: m.Slot, Cookie: m.Cookie, At: s.now.Add(wait), Load: m.Load}
 	n.seek.Offered(o, m.Nonce, s.now, s.p.OfferTie, &n.rng)
 }

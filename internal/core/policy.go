@@ -14,19 +14,15 @@ type Policy struct {
 	ProbeWidth   int            // supernodes asked in the first round; doubled while nothing answers
 	ProbeMax     int            // most supernodes asked in one round
 	OfferTie     vtime.Duration // offers this close count as equal
-	SlotPatience vtime.Duration // how long after its slot a node may still come
 	QuickRounds  int            // rounds without any answer before the back-off starts
 	LoginRounds  int            // rounds without any answer before the login servers are asked
 	BackoffMin   vtime.Duration // full jitter from here
 	BackoffMax   vtime.Duration // to here
 	PacketBudget int            // healing packets a node sends in any minute, at most
-	SecondWait   vtime.Duration // longest wait for which a second attachment is taken
-	SecondLoad   uint8          // utilisation above which none is taken, in 1/128
 	SecondRetry  vtime.Duration // a second attachment is tried again after U(1, 3) times this
 	Anchors      int            // supernodes asked first after a start
 
 	// Serving.
-	SlotHorizon vtime.Duration // how far ahead slots are given
 	AttachRate  int            // attaches served a second
 	AttachBurst int            // attaches served at once by an idle supernode
 	NormalSlots int            // attachments of a user's machine
@@ -58,7 +54,6 @@ type Policy struct {
 
 	// The directory.
 	Replicas      int            // supernodes that hold a record
-	Refresh       vtime.Duration // records are put again in this rhythm, +-20 %
 	LookupHedge   vtime.Duration // the other replicas are asked after this
 	LookupTimeout vtime.Duration // a look-up ends after this
 	PutRetry      vtime.Duration // an unanswered message of the tier is sent again after this
@@ -88,18 +83,14 @@ func DefaultPolicy() Policy {
 		ProbeWidth:   2,
 		ProbeMax:     8,
 		OfferTie:     2 * vtime.Second,
-		SlotPatience: 5 * vtime.Second,
 		QuickRounds:  6,
 		LoginRounds:  4,
 		BackoffMin:   1 * vtime.Second,
 		BackoffMax:   30 * vtime.Second,
 		PacketBudget: 30,
-		SecondWait:   1 * vtime.Second,
-		SecondLoad:   102, // 80 %
 		SecondRetry:  60 * vtime.Second,
 		Anchors:      4,
 
-		SlotHorizon: 60 * vtime.Second,
 		AttachRate:  20,
 		AttachBurst: 40,
 		NormalSlots: 1600,
@@ -128,7 +119,6 @@ func DefaultPolicy() Policy {
 		DemoteCalm:   30 * vtime.Minute,
 
 		Replicas:      5,
-		Refresh:       10 * vtime.Minute,
 		LookupHedge:   150 * vtime.Millisecond,
 		LookupTimeout: 1 * vtime.Second,
 		PutRetry:      500 * vtime.Millisecond,

@@ -85,7 +85,7 @@ func (s *step) offer(o *wire.Offer, class wire.Class) {
 	sn := s.env.Super
 	room := len(sn.held) < int(s.n.slots)+s.thinSlots()
 	if class == wire.ClassSecond {
-		room = sn.full < int(s.n.slots)*int(s.p.SecondLoad)/128
+		room = sn.full < int(s.n.slots)*slots.SecondLoad/128
 	}
 	if s.p.Queue > 0 { // as in 2007: come at once, and wait in the queue
 		o.Status, o.Wait = wire.OfferSlot, 0

@@ -19,10 +19,10 @@ const (
 	// milliseconds, and clocks drift 100 ppm x 60 s = 6 ms in a horizon.
 	early = 50 * vtime.Millisecond
 
-	// secondWait is the longest wait at which a second attachment is still taken, and
-	// secondLoad the utilisation, in 1/128, from which it no longer is (80 %).
-	secondWait = vtime.Second
-	secondLoad = 128 * 8 / 10
+	// SecondWait is the longest wait at which a second attachment is still taken, and
+	// SecondLoad the utilisation, in 1/128, from which it no longer is (80 %).
+	SecondWait = vtime.Second
+	SecondLoad = 128 * 8 / 10
 
 	// loadedAfter is the wait from which group limits apply: while it is shorter there is
 	// enough for everybody.
@@ -137,7 +137,7 @@ func (c *Calendar) Offer(q Request, now vtime.Time, r *seed.Rand) Offer {
 	if q.Class == Ticket {
 		c.tickets.count(c.rate)
 	}
-	if q.Class == Second && q.Load >= secondLoad {
+	if q.Class == Second && q.Load >= SecondLoad {
 		return refusal(q.Class, r)
 	}
 	wait := c.wait(c.next, now)
@@ -194,7 +194,7 @@ func (c *Calendar) pick(class Class, wait vtime.Duration) (slot int64, l lane, o
 	}
 	end := c.cur + c.span
 	if class == Second {
-		end = c.cur + c.burst + c.rate*int64(secondWait/vtime.Second)
+		end = c.cur + c.burst + c.rate*int64(SecondWait/vtime.Second)
 	}
 	if slot >= end {
 		return 0, 0, false

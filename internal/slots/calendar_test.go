@@ -65,7 +65,7 @@ func checkOffer(t *rapid.T, o Offer, q Request, given map[uint32]bool) {
 		t.Fatalf("offer in %d ns, the horizon is %d", o.Wait, Horizon)
 	case given[o.Slot]:
 		t.Fatalf("slot %d was given twice", o.Slot)
-	case q.Class == Second && (o.Wait > secondWait || q.Load >= secondLoad):
+	case q.Class == Second && (o.Wait > SecondWait || q.Load >= SecondLoad):
 		t.Fatalf("second attachment taken after %d at load %d", o.Wait, q.Load)
 	default:
 		given[o.Slot] = true
