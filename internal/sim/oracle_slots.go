@@ -65,8 +65,7 @@ func (o *offers) promise(x *oracle, super uint32, to ident.Handle, m *wire.Offer
 	o.order = append(o.order, p)
 }
 
-// redeem notes an attach; in time means from one second before the slot, for clocks and
-// rounding, until the policy's slot patience.
+// redeem notes an attach; in time means from the slot until slotPatience after it.
 func (o *offers) redeem(x *oracle, super uint32, from ident.Handle, m *wire.Attach) {
 	node, now := index(from), x.s.now
 	p := promise{super, node, m.Slot, m.Cookie}
@@ -74,14 +73,14 @@ func (o *offers) redeem(x *oracle, super uint32, from ident.Handle, m *wire.Atta
 	if !ok || g.boot != x.s.hosts[super].boots || x.host[super].leaving {
 		return
 	}
-	if now < g.at.Add(-vtime.Second) || now > g.at.Add(x.s.cfg.Policy.SlotPatience) {
+	if now < g.at || now > g.at.Add(slotPatience) {
 		return
 	}
 	c := claim{super, node, m.Nonce}
 	if _, ok := o.owed[c]; ok {
 		return
 	}
-	o.owed[c] = owed{now.Add(vtime.Second + x.s.cfg.Policy.Patience), g.at, g.boot}
+	o.owed[c] = owed{now.Add(x.s.cfg.Policy.Patience), g.at, g.boot}
 	o.waiting = append(o.waiting, c)
 	// A slot is good once: a copy that comes when the node has gone again is answered,
 	// but it may be refused.
