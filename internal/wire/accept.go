@@ -32,7 +32,7 @@ func (m *Accept) Parse(b []byte, book Book) error {
 	m.Nonce = r.u64()
 	m.Token = r.u32()
 	m.Thin = r.flag()
-	m.Storm = r.u8()
+	m.Storm = r.upto(MaxStorm)
 	m.Tier = r.tier()
 	m.Member = r.member(book)
 	m.Peers = r.peers(book)

@@ -35,6 +35,7 @@ func (m *Found) Parse(b []byte, book Book) error {
 	r := read(b, KindFound)
 	m.Query = r.u32()
 	m.Status = LookupStatus(r.upto(uint8(LookupUnavailable)))
+	m.Record = Record{}
 	if m.Status == LookupFound {
 		m.Record = r.record(book)
 	}

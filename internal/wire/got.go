@@ -25,6 +25,7 @@ func (m *Got) Parse(b []byte, book Book) error {
 	r := read(b, KindGot)
 	m.ID = r.u32()
 	m.Status = LookupStatus(r.upto(uint8(LookupUnavailable)))
+	m.Record = Record{}
 	if m.Status == LookupFound {
 		m.Record = r.record(book)
 	}

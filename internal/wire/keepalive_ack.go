@@ -24,7 +24,7 @@ func (m *KeepaliveAck) Append(b []byte, book Book) []byte {
 func (m *KeepaliveAck) Parse(b []byte, book Book) error {
 	r := read(b, KindKeepaliveAck)
 	m.Token = r.u32()
-	m.Storm = r.u8()
+	m.Storm = r.upto(MaxStorm)
 	m.Tier = r.tier()
 	m.Peers = r.peers(book)
 	return r.end()

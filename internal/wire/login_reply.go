@@ -24,7 +24,7 @@ type LoginReply struct {
 	Nonce  uint64         // of the request
 	Status LoginStatus    // what became of it
 	Wait   vtime.Duration // how long to stay away when Status is LoginBusy
-	Text   []byte         // the reason of a refusal, for a person; at most MaxText bytes
+	Text   []byte         // the reason of a refusal, for a person; at most MaxText bytes, those of the message
 }
 
 // Append appends the message to b. to is whose certificate to enclose.

@@ -51,7 +51,7 @@ func (m *Offer) Parse(b []byte, book Book) error {
 	m.Wait = r.wait()
 	m.Slot = r.u32()
 	m.Cookie = r.u64()
-	m.Storm = r.u8()
+	m.Storm = r.upto(MaxStorm)
 	m.Load = r.u8()
 	m.Peers = r.peers(book)
 	return r.end()

@@ -1,7 +1,8 @@
 package wire
 
-// ProbeSize is the size of every Probe: that of the largest Offer.
-const ProbeSize = 340
+// ProbeSize is the size of every Probe: that of the largest Offer, 30 bytes of fixed
+// fields and its peers, 336 bytes when all have IPv6. (With IPv4 an Offer is 264.)
+const ProbeSize = 30 + MaxPeers*PeerSize
 
 // Class is what an attach is for; a lower one goes first.
 type Class uint8

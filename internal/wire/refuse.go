@@ -43,7 +43,7 @@ func (m *Refuse) Parse(b []byte, book Book) error {
 	m.Nonce = r.u64()
 	m.Reason = Refusal(r.upto(uint8(RefusedClosed)))
 	m.Wait = r.wait()
-	m.Storm = r.u8()
+	m.Storm = r.upto(MaxStorm)
 	m.Peers = r.peers(book)
 	return r.end()
 }
