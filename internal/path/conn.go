@@ -1,0 +1,273 @@
+package path
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/invariant"
+	"github.com/ada420b6/overlay/internal/stream"
+)
+
+// queueSize is how many received packets wait for ReadFrom: 1024 x 1.5 KiB = 1.5 MiB,
+// 13 ms at 100 MB/s. What overflows is lost like a packet on the way; QUIC slows down.
+const queueSize = 1024
+
+// Config is what a Conn is made from.
+type Config struct {
+	Self ident.Key // this node: packets to it come straight back
+	Name string    // for LocalAddr
+	// Send sends a packet. The slice is valid only during the call, which may come from
+	// several goroutines at once.
+	Send func(to netip.AddrPort, packet []byte)
+	// Wanted says that a way to the peer is wanted: there is none, or nothing comes back
+	// on it. It must not block, and may be called from several goroutines at once.
+	Wanted func(peer ident.Key)
+}
+
+// Conn is the virtual PacketConn. Its addresses are stream.Addr values, of which only
+// the key matters.
+type Conn struct {
+	self     ident.Key
+	local    net.Addr
+	loopback net.Addr
+	send     func(netip.AddrPort, []byte)
+	wanted   func(ident.Key)
+	start    time.Time
+
+	queue       chan received
+	read, write *deadline
+	closed      chan struct{}
+	once        sync.Once
+	n           counters
+
+	mu       sync.RWMutex
+	peers    map[ident.Key]*peer // at most MaxPeers
+	channels map[uint64]*way     // at most maxWays for each peer
+}
+
+// received is a packet in the queue.
+type received struct {
+	b    *Buffer
+	from net.Addr
+}
+
+// Counters says why packets were dropped.
+type Counters struct {
+	NoRoute        uint64 // sent to a peer that there is no way to
+	Oversized      uint64 // sent with more than MaxPayload bytes
+	UnknownChannel uint64 // received on a channel that nobody told of
+	WrongSource    uint64 // received on a channel, but not from its relay
+	QueueFull      uint64 // received faster than read
+	TableFull      uint64 // ways not taken because there are MaxPeers peers
+}
+
+type counters struct {
+	noRoute, oversized, unknown, source, queue, full atomic.Uint64
+}
+
+// ErrAddr is the error of WriteTo for an address that is not a stream.Addr.
+var ErrAddr = errors.New("path: not an overlay address")
+
+// New returns a Conn without any ways.
+func New(c Config) *Conn {
+	invariant.Check(c.Send != nil && c.Wanted != nil, "path: Config needs Send and Wanted")
+	return &Conn{
+		self:     c.Self,
+		local:    stream.Addr{Key: c.Self, Name: c.Name},
+		loopback: stream.Addr{Key: c.Self},
+		send:     c.Send,
+		wanted:   c.Wanted,
+		start:    time.Now(),
+		queue:    make(chan received, queueSize),
+		read:     newDeadline(),
+		write:    newDeadline(),
+		closed:   make(chan struct{}),
+		peers:    make(map[ident.Key]*peer),
+		channels: make(map[uint64]*way),
+	}
+}
+
+// now is monotonic and never 0, which stands for never.
+func (c *Conn) now() time.Duration { return time.Since(c.start) + 1 }
+
+// Receive takes in a packet that came from an address, and keeps b if it reports true.
+// It never blocks.
+func (c *Conn) Receive(b *Buffer, from netip.AddrPort) bool {
+	number, ok := Channel(b.Bytes())
+	c.mu.RLock()
+	w := c.channels[number]
+	c.mu.RUnlock()
+	if !ok || w == nil {
+		c.n.unknown.Add(1)
+		return false
+	}
+	if *w.addr.Load() != from {
+		c.n.source.Add(1)
+		return false
+	}
+	w.to.hearing(c.now())
+	if w.to.active.Load() != w {
+		c.prefer(w) // what the peer speaks on works: answer there
+	}
+	return c.enqueue(received{b, w.to.boxed})
+}
+
+// prefer makes w the way to send on, unless it was closed meanwhile.
+func (c *Conn) prefer(w *way) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.channels[w.channel] == w {
+		w.to.active.Store(w)
+	}
+}
+
+func (c *Conn) enqueue(r received) bool {
+	select {
+	case <-c.closed:
+		return false
+	default:
+	}
+	select {
+	case c.queue <- r:
+		return true
+	default:
+		c.n.queue.Add(1)
+		return false
+	}
+}
+
+// ReadFrom returns the payload of the next packet and who sent it, as a stream.Addr.
+func (c *Conn) ReadFrom(p []byte) (int, net.Addr, error) {
+	over := c.read.passed()
+	select {
+	case <-c.closed:
+		return 0, nil, c.fail("read", net.ErrClosed)
+	case <-over:
+		return 0, nil, c.fail("read", os.ErrDeadlineExceeded)
+	default:
+	}
+	select {
+	case r := <-c.queue:
+		n := copy(p, r.b.payload())
+		r.b.Free()
+		return n, r.from, nil
+	case <-over:
+		return 0, nil, c.fail("read", os.ErrDeadlineExceeded)
+	case <-c.closed:
+		return 0, nil, c.fail("read", net.ErrClosed)
+	}
+}
+
+// WriteTo sends p to the peer whose stream.Addr is given. Without a way p is dropped
+// like any datagram, and a way is asked for. Errors: ErrAddr, one that unwraps to
+// syscall.EMSGSIZE, net.ErrClosed, os.ErrDeadlineExceeded.
+func (c *Conn) WriteTo(p []byte, to net.Addr) (int, error) {
+	a, ok := to.(stream.Addr)
+	select {
+	case <-c.closed:
+		return 0, c.fail("write", net.ErrClosed)
+	case <-c.write.passed():
+		return 0, c.fail("write", os.ErrDeadlineExceeded)
+	default:
+	}
+	switch {
+	case !ok:
+		return 0, c.fail("write", ErrAddr)
+	case len(p) > MaxPayload:
+		c.n.oversized.Add(1)
+		return 0, c.fail("write", fmt.Errorf("%d bytes, at most %d: %w", len(p), MaxPayload, syscall.EMSGSIZE))
+	}
+	b := NewBuffer()
+	if a.Key == c.self {
+		b.pack(0, p)
+		if !c.enqueue(received{b, c.loopback}) {
+			b.Free()
+		}
+		return len(p), nil
+	}
+	if w := c.way(a.Key); w != nil {
+		b.pack(w.channel, p)
+		c.send(*w.addr.Load(), b.Bytes())
+	}
+	b.Free()
+	return len(p), nil
+}
+
+// way returns the way to send on, and asks for one when there is none that works.
+func (c *Conn) way(key ident.Key) *way {
+	now := c.now()
+	c.mu.RLock()
+	p := c.peers[key]
+	c.mu.RUnlock()
+	if p == nil {
+		c.mu.Lock()
+		p = c.enter(key, now)
+		c.mu.Unlock()
+	}
+	if p == nil {
+		c.n.full.Add(1)
+		return nil
+	}
+	w := p.active.Load()
+	if w == nil {
+		c.n.noRoute.Add(1)
+	}
+	if p.sending(now, w != nil) {
+		c.wanted(key)
+	}
+	return w
+}
+
+// Close ends the conn. Whoever waits in ReadFrom gets net.ErrClosed.
+func (c *Conn) Close() error {
+	c.once.Do(func() {
+		close(c.closed)
+		c.read.stop()
+		c.write.stop()
+	})
+	return nil
+}
+
+// LocalAddr returns this node's stream.Addr.
+func (c *Conn) LocalAddr() net.Addr { return c.local }
+
+// SetDeadline sets the deadlines of ReadFrom and WriteTo.
+func (c *Conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// SetReadDeadline sets the moment at which ReadFrom gives up; zero is never.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadline(c.read, t) }
+
+// SetWriteDeadline sets the moment from which WriteTo fails; zero is never.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(c.write, t) }
+
+func (c *Conn) setDeadline(d *deadline, t time.Time) error {
+	select {
+	case <-c.closed:
+		return c.fail("set", net.ErrClosed)
+	default:
+		d.set(t)
+		return nil
+	}
+}
+
+// Counters returns what was counted so far.
+func (c *Conn) Counters() Counters {
+	return Counters{
+		NoRoute: c.n.noRoute.Load(), Oversized: c.n.oversized.Load(), UnknownChannel: c.n.unknown.Load(),
+		WrongSource: c.n.source.Load(), QueueFull: c.n.queue.Load(), TableFull: c.n.full.Load(),
+	}
+}
+
+func (c *Conn) fail(op string, err error) error {
+	return &net.OpError{Op: op, Net: c.local.Network(), Addr: c.local, Err: err}
+}

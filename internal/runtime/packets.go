@@ -1,0 +1,160 @@
+package runtime
+
+import (
+	"net/netip"
+
+	"github.com/ada420b6/overlay/internal/core"
+	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/session"
+	"github.com/ada420b6/overlay/internal/vtime"
+)
+
+// packet turns a datagram into an input.
+func (l *loop) packet(d inbound) {
+	defer d.b.Free()
+	b, now := d.b.Bytes(), l.now()
+	if b[0] == headPlain {
+		l.plain(b, d.from)
+		return
+	}
+	r := l.table.Receive(d.from, b, now)
+	switch r.Kind {
+	case session.KindMessage:
+		from := l.sender(&r)
+		l.step(l.message(from, r.Addr, r.Payload, false))
+		if r.Fresh {
+			l.table.Flush(r.Peer)
+		}
+	case session.KindReset:
+		l.step(&core.Input{Kind: core.InputReset, From: l.handleOf(r.Peer, r.Addr)})
+	case session.KindCookie:
+		l.step(&core.Input{Kind: core.InputCookie, From: l.handleOf(r.Peer, r.Addr)})
+	}
+}
+
+func (l *loop) message(from ident.Handle, at netip.AddrPort, b []byte, plain bool) *core.Input {
+	return &core.Input{
+		Kind: core.InputMessage, Plain: plain, From: from, Bytes: b,
+		Origin: originOf(l.origin[0], l.origin[1], at), Group: groupOf(at),
+	}
+}
+
+// handleOf returns the handle of an authenticated key. All login servers have the same
+// one: there the address tells.
+func (l *loop) handleOf(key ident.Key, at netip.AddrPort) ident.Handle {
+	h := l.book.intern(key)
+	if !l.book.at(h).login {
+		return h
+	}
+	for _, x := range l.env.Logins {
+		if l.book.at(x).addr == at {
+			return x
+		}
+	}
+	return h
+}
+
+// sender returns the handle of a message's author, and learns where it is. The address
+// of a first message proves nothing: it may have been recorded and sent from elsewhere.
+func (l *loop) sender(r *session.Result) ident.Handle {
+	h := l.handleOf(r.Peer, r.Addr)
+	if r.Fresh {
+		l.book.learn(h, r.Addr, hearsay)
+		return h
+	}
+	at, ok := l.table.Addr(r.Peer)
+	if !ok {
+		at = r.Addr
+	}
+	was := l.book.at(h).addr
+	l.book.heard(h, at, proven)
+	if was != at {
+		l.socket.relay.moved(r.Peer, at)
+		l.owner.moved(r.Peer, at)
+	}
+	return h
+}
+
+// plain takes in a message outside of any session.
+func (l *loop) plain(b []byte, from netip.AddrPort) {
+	seen, message, ok := parsePlain(b, l.book.id)
+	if !ok {
+		l.n.otherNetwork++
+		return
+	}
+	if seen.IsValid() {
+		if at, ok := l.observer.add(from.Addr(), seen); ok {
+			l.book.address = at
+		}
+	}
+	h := l.asked.who(from)
+	if h == ident.None {
+		l.stranger = from
+		l.strangers++
+		h = ident.Transient(l.strangers)
+	} else {
+		l.book.heard(h, from, hearsay)
+	}
+	l.step(l.message(h, from, message, true))
+}
+
+// askedSize is how many plain messages are remembered: 8 probes are a round, and an
+// answer comes within 3 s; a supernode's dial-backs are answered by nobody.
+const askedSize = 32
+
+// asked remembers who was written to at which address, so that the answer is known to
+// be theirs.
+type asked struct {
+	ring [askedSize]struct {
+		at netip.AddrPort
+		h  ident.Handle
+	}
+	next int
+}
+
+func (a *asked) note(h ident.Handle, at netip.AddrPort) {
+	a.ring[a.next].at, a.ring[a.next].h = at, h
+	a.next = (a.next + 1) % askedSize
+}
+
+// who returns the peer that was last written to at an address.
+func (a *asked) who(at netip.AddrPort) ident.Handle {
+	for i := range a.ring {
+		if x := &a.ring[(a.next-1-i+2*askedSize)%askedSize]; x.h != ident.None && x.at == at {
+			return x.h
+		}
+	}
+	return ident.None
+}
+
+func (a *asked) refer(mark func(ident.Handle)) {
+	for i := range a.ring {
+		mark(a.ring[i].h)
+	}
+}
+
+// bucket bounds a rate: so many at once, and one more per interval.
+type bucket struct {
+	since vtime.Time
+	spent int
+}
+
+const (
+	// afarBurst and afarEvery bound the sockets that are opened to dial back from: a
+	// supernode's 1600 nodes want 3 dial-backs in 10 minutes each, 8 a second.
+	afarBurst = 32
+	afarEvery = 50 * vtime.Millisecond
+)
+
+// take spends one and reports whether there was one.
+func (b *bucket) take(now vtime.Time) bool {
+	if back := int(now.Sub(b.since) / afarEvery); back > 0 {
+		b.spent = max(0, b.spent-back)
+		b.since = b.since.Add(vtime.Duration(back) * afarEvery)
+	}
+	if b.spent >= afarBurst {
+		return false
+	}
+	b.spent++
+	return true
+}

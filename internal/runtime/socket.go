@@ -1,0 +1,186 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ada420b6/overlay/internal/path"
+)
+
+const (
+	// liveQueue and strangerQueue bound what waits for the machine. A supernode with
+	// 1 600 attachments gets 80 keepalives a second; 1 024 packets of sessions are a
+	// burst of 0.1 s at 10 us each. Of strangers, who cost a handshake of 0.2 ms, 256 are
+	// 50 ms: what comes on top is dropped, and whoever sent it asks again. Together
+	// 1 280 x 1.5 KiB = 2 MiB.
+	liveQueue     = 1024
+	strangerQueue = 256
+
+	// readPause is waited after a read that failed, so that a socket that fails at once
+	// and for ever costs a hundred tries a second, not a core.
+	readPause = 10 * time.Millisecond
+)
+
+// ListenPacket makes a socket, as net.ListenPacket("udp", address) does. Its addresses
+// must have an AddrPort method (as *net.UDPAddr) or print as "address:port", and it must
+// take a *net.UDPAddr to write to.
+type ListenPacket func(ctx context.Context, address string) (net.PacketConn, error)
+
+// listenUDP is the ListenPacket that is used when none is given.
+func listenUDP(ctx context.Context, address string) (net.PacketConn, error) {
+	var c net.ListenConfig
+	return c.ListenPacket(ctx, "udp", address)
+}
+
+// inbound is a datagram that waits for the machine. Whoever takes it frees the buffer.
+type inbound struct {
+	b    *path.Buffer
+	from netip.AddrPort
+}
+
+// socket reads datagrams into two queues and forwards what needs no machine.
+type socket struct {
+	pc     net.PacketConn
+	udp    *net.UDPConn // pc, if it is one: reads and writes then allocate nothing
+	live   chan inbound
+	others chan inbound
+	relay  *relay
+	paths  *path.Conn // nil for a login server
+	ended  chan struct{}
+	wg     sync.WaitGroup
+	n      traffic
+}
+
+// traffic counts what goes through the socket.
+type traffic struct {
+	packetsIn, packetsOut, bytesIn, bytesOut atomic.Uint64
+
+	notOurs, liveFull, strangersFull, readErrors, writeErrors, noSource atomic.Uint64
+}
+
+func newSocket(pc net.PacketConn) *socket {
+	s := &socket{
+		pc:     pc,
+		live:   make(chan inbound, liveQueue),
+		others: make(chan inbound, strangerQueue),
+		ended:  make(chan struct{}),
+	}
+	s.udp, _ = pc.(*net.UDPConn)
+	s.relay = newRelay(s.send)
+	return s
+}
+
+// start begins to read. close ends it and waits for the end.
+func (s *socket) start() { s.wg.Go(s.read) }
+
+// stop closes the socket and returns when the reader has ended.
+func (s *socket) stop() error {
+	close(s.ended)
+	err := s.pc.Close()
+	s.wg.Wait()
+	return err
+}
+
+func (s *socket) read() {
+	for {
+		b := path.NewBuffer()
+		n, from, err := s.receive(b.Space())
+		if err != nil {
+			b.Free()
+			if !s.survives(err) {
+				return
+			}
+			continue
+		}
+		b.SetLen(n)
+		s.n.packetsIn.Add(1)
+		s.n.bytesIn.Add(uint64(n))
+		if !s.sort(b, from) {
+			b.Free()
+		}
+	}
+}
+
+func (s *socket) receive(p []byte) (int, netip.AddrPort, error) {
+	if s.udp != nil {
+		n, from, err := s.udp.ReadFromUDPAddrPort(p)
+		return n, unmap(from), err
+	}
+	n, addr, err := s.pc.ReadFrom(p)
+	if err != nil {
+		return 0, netip.AddrPort{}, err
+	}
+	from, ok := addrPortOf(addr)
+	if !ok {
+		s.n.noSource.Add(1)
+		n = 0 // an empty datagram is nobody's
+	}
+	return n, from, nil
+}
+
+// survives waits out an error of a read: ICMP errors show up there on some systems, and
+// say nothing about the socket.
+func (s *socket) survives(err error) bool {
+	if errors.Is(err, net.ErrClosed) {
+		return false
+	}
+	s.n.readErrors.Add(1)
+	t := time.NewTimer(readPause)
+	defer t.Stop()
+	select {
+	case <-s.ended:
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// sort hands a datagram on, and reports whether somebody keeps the buffer.
+func (s *socket) sort(b *path.Buffer, from netip.AddrPort) bool {
+	switch laneOf(b.Bytes()) {
+	case laneLive:
+		return offer(s.live, inbound{b, from}, &s.n.liveFull)
+	case laneStranger:
+		return offer(s.others, inbound{b, from}, &s.n.strangersFull)
+	case laneChannel:
+		if s.relay.carry(b.Bytes(), from) {
+			return false
+		}
+		return s.paths != nil && s.paths.Receive(b, from)
+	}
+	s.n.notOurs.Add(1)
+	return false
+}
+
+// offer puts a datagram in a queue, or counts that there was no room.
+func offer(queue chan inbound, d inbound, full *atomic.Uint64) bool {
+	select {
+	case queue <- d:
+		return true
+	default:
+		full.Add(1)
+		return false
+	}
+}
+
+// send writes one datagram. An error is a datagram lost: the core sends again what
+// matters.
+func (s *socket) send(to netip.AddrPort, packet []byte) {
+	var err error
+	if s.udp != nil {
+		_, err = s.udp.WriteToUDPAddrPort(packet, to)
+	} else {
+		_, err = s.pc.WriteTo(packet, net.UDPAddrFromAddrPort(to))
+	}
+	if err != nil {
+		s.n.writeErrors.Add(1)
+		return
+	}
+	s.n.packetsOut.Add(1)
+	s.n.bytesOut.Add(uint64(len(packet)))
+}
