@@ -51,6 +51,15 @@ func (s *Sim) StartAll(over vtime.Duration) {
 	}
 }
 
+// StartFrom brings up the nodes from number first on, as StartAll does.
+func (s *Sim) StartFrom(first int, over vtime.Duration) {
+	for i := s.node(first); i < uint32(s.added); i++ {
+		if !s.hosts[i].is(hostUp) {
+			s.absent(i, 1+s.within(over))
+		}
+	}
+}
+
 // Crash ends node i's process without a word. What was on disk is kept for a Start.
 func (s *Sim) Crash(i int) { s.crash(s.node(i), 0) }
 
@@ -135,6 +144,15 @@ func (s *Sim) sides(part func(i int) int) {
 
 // Mend makes the network whole again.
 func (s *Sim) Mend() { s.net.cut = nil }
+
+// Disturb sets the probabilities of loss, duplication and reordering, each 0 to 1, from
+// here on.
+func (s *Sim) Disturb(loss, dup, reorder float64) {
+	for _, p := range []float64{loss, dup, reorder} {
+		invariant.Check(0 <= p && p <= 1, "sim: a probability is not 0 to 1")
+	}
+	s.net.loss, s.net.dup, s.net.reorder = share16(loss), share16(dup), share16(reorder)
+}
 
 // StopLogin crashes every login server, StartLogin brings them back.
 func (s *Sim) StopLogin() {

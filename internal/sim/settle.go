@@ -54,8 +54,9 @@ func (s *Sim) loginAlive() bool {
 }
 
 // Merged runs until all supernodes hold the same roster (R11), which the hashes that
-// they send each other tell. The faults must have stopped. The error is a Violation
-// when they still differ after max.
+// they send each other tell. The faults must have stopped, and loss be rare: where a
+// tenth of all messages is lost there is always a supernode that has just been
+// suspected. The error is a Violation when they still differ after max.
 func (s *Sim) Merged(max vtime.Duration) (vtime.Duration, error) {
 	if s.oracle == nil || !s.oracle.full {
 		return 0, fmt.Errorf("%w: Merged needs CheckFull", ErrConfig)

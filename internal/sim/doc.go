@@ -1,0 +1,43 @@
+// Package sim rehearses disasters: it drives the machines of package core under virtual
+// time, in one thread, from one seed, as the runtime drives one of them under real time.
+//
+// What there is:
+//
+//	queue     what will happen, a timing wheel of flat records
+//	host      power, timer, socket and disk of each machine
+//	network   latency, jitter, loss, duplication, reordering, NAT, partitions
+//	book      who is who, and what only the owner of a name can have signed
+//	faults    crash, reboot, leave, partition, dead login servers
+//	oracle    the rules of PROTOCOL.md section 3, checked at every event
+//	stats     what is counted, and how long nodes waited
+//
+// A test has two phases. In the first there are faults, and the oracle checks what must
+// never happen (R2, R3, R5 to R9). Then the faults stop, and Settle and Merged check what
+// must happen in time (R1, R4, R11):
+//
+//	s, err := sim.New(sim.DefaultConfig(1000))
+//	...
+//	s.Add(1000)
+//	s.StartAll(10 * vtime.Second)
+//	s.RebootShare(0.3, vtime.Minute, vtime.Minute)
+//	err = s.Run(vtime.Minute)
+//	took, err := s.Settle(5 * vtime.Minute)
+//
+// A Violation names the rule, the moment, the node and the seed that shows it again.
+//
+// # What is real and what is not
+//
+// Every message is bytes, appended and parsed by package wire on both sides. In the full
+// form they have the sizes of real ones and the limit of wire.MaxMessage is checked; in
+// the compact form keys and signatures are left out. The host cache and the roster are
+// kept on disk at every moment, as if EffectSave were carried out at once; a real disk is
+// a little behind. There are sessions only as far as machines see them, see network.
+// Clocks do not drift. An application server decides one application after the other at
+// Config.LoginRate and grants all of them.
+//
+// # Size
+//
+// A node takes core.Node, 72 bytes of host, 12 bytes of book, and its host cache; a
+// queued event 40 bytes, a message in flight the next block size of the arena. Nothing
+// of this has a pointer, so the collector looks at supernodes only. Memory reports it.
+package sim
