@@ -9,6 +9,7 @@ import (
 // half of it a minute, so that no window of a minute can see more than the whole.
 type Budget struct {
 	spent int32      // tokens missing
+	ever  uint32     // packets since the start
 	at    vtime.Time // when spent was true
 }
 
@@ -33,7 +34,13 @@ func (b *Budget) Left(now vtime.Time, perMinute int) int {
 }
 
 // Spend takes n tokens. The caller has asked Left.
-func (b *Budget) Spend(n int) { b.spent += int32(n) }
+func (b *Budget) Spend(n int) {
+	b.spent += int32(n)
+	b.ever += uint32(n)
+}
+
+// Ever returns how many packets were sent since the start.
+func (b *Budget) Ever() uint32 { return b.ever }
 
 // Next returns when n tokens will be there; n is at most half of perMinute.
 func (b *Budget) Next(now vtime.Time, perMinute, n int) vtime.Time {

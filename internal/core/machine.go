@@ -324,6 +324,9 @@ func (n *Node) Able() bool { return n.able() }
 // Bad returns how many messages were dropped because they made no sense.
 func (n *Node) Bad() uint32 { return n.bad }
 
+// Healing returns how many packets the node has sent to become attached.
+func (n *Node) Healing() uint32 { return n.budget.Ever() }
+
 // Tier returns what the node's supernodes say of the tier.
 func (n *Node) Tier() wire.Tier { return n.tier }
 
@@ -338,6 +341,9 @@ func (sn *Supernode) Holds(h ident.Handle) bool { _, ok := sn.find(h); return ok
 
 // Members returns how many supernodes this one believes alive, itself included.
 func (sn *Supernode) Members() int { return sn.roster.Usable() }
+
+// Channels returns how many channels this supernode forwards.
+func (sn *Supernode) Channels() int { return len(sn.channels) }
 
 // Records returns how many records of others this supernode stores.
 func (sn *Supernode) Records() int { return sn.store.Len() }

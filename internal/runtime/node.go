@@ -51,6 +51,7 @@ type Node struct {
 	logins  []loginAddress
 
 	certificate atomic.Pointer[[]byte]
+	onRoute     atomic.Pointer[func(ident.Key)]
 	standing    standing
 }
 

@@ -105,7 +105,14 @@ func (n *Node) channel(f *core.Effect) {
 		err = ErrNoChannel
 	}
 	n.answerCall(key, err)
+	if tell := n.onRoute.Load(); tell != nil && err == nil {
+		(*tell)(key)
+	}
 }
+
+// OnRoute has tell called, from the node's own goroutine, whenever there is a new way to
+// a peer: whoever waits for the old one to answer need not wait any longer.
+func (n *Node) OnRoute(tell func(ident.Key)) { n.onRoute.Store(&tell) }
 
 // lostAfter is how long nothing must have been heard on a way for it to be given up
 // when no new channel can be had: the peer may have opened one that works.

@@ -30,11 +30,19 @@ type Status struct {
 	Sessions  int
 	Calls     int // peers that it wants a way to
 
+	Healing uint32 // packets sent to become attached
+	Serving Serving
+
 	Traffic Traffic
 	Drops   Drops
 	Session session.Counters
 	Path    path.Counters
 	Book    BookCounters
+}
+
+// Serving is what a supernode does for others, zero for an ordinary node.
+type Serving struct {
+	Held, Slots, Members, Records, Channels int
 }
 
 // Attachment is a supernode that the node is attached to.
@@ -83,6 +91,10 @@ func (n *Node) status() Status {
 		Traffic: l.socket.traffic(), Drops: l.drops(),
 	}
 	s.Drops.Senseless = uint64(n.core.Bad())
+	s.Healing = n.core.Healing()
+	if sn := l.env.Super; sn != nil {
+		s.Serving = Serving{Held: sn.Held(), Slots: int(n.config.Slots), Members: sn.Members(), Records: sn.Records(), Channels: sn.Channels()}
+	}
 	if book.encoded != nil {
 		s.NotAfter = time.Unix(book.own.NotAfter, 0)
 	}
@@ -97,6 +109,12 @@ func (n *Node) status() Status {
 		}
 	}
 	return s
+}
+
+// Total is the sum of all reasons.
+func (d *Drops) Total() uint64 {
+	return d.NotOurs + d.OtherNetwork + d.LiveFull + d.StrangersFull + d.NoSource + d.ReadErrors + d.WriteErrors +
+		d.NoAddress + d.Unsent + d.DialBacks + d.RelayWrongEnd + d.Senseless
 }
 
 func (s *socket) traffic() Traffic {
