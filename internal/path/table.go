@@ -121,6 +121,18 @@ func (c *Conn) Has(key ident.Key) (ok bool, silent time.Duration) {
 	return true, silent
 }
 
+// Via returns whom the way to a peer leads over; the zero key when there is none.
+func (c *Conn) Via(key ident.Key) (via ident.Key) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if p := c.peers[key]; p != nil {
+		if w := p.active.Load(); w != nil {
+			via = w.via
+		}
+	}
+	return via
+}
+
 // Unused returns the peers to and from which nothing went for longer than d.
 func (c *Conn) Unused(d time.Duration) (keys []ident.Key) {
 	now := c.now()

@@ -153,9 +153,14 @@ func (n *Node) revive(key ident.Key) {
 		return
 	}
 	n.ask(name, func(f *finding, err error) {
-		if err == nil && f.contact.Peer.Key == key {
-			n.dial(f, func(error) {})
+		if err != nil || f.contact.Peer.Key != key {
+			return
 		}
+		// The relay that has fallen silent is asked last: the directory may not know yet.
+		if via := n.loop.book.find(n.paths.Via(key)); via == f.at[0] && f.at[1] != ident.None {
+			f.at[0], f.at[1] = f.at[1], f.at[0]
+		}
+		n.dial(f, func(error) {})
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 
+	"github.com/ada420b6/overlay/internal/attach"
 	"github.com/ada420b6/overlay/internal/core"
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/vtime"
@@ -31,9 +32,10 @@ type recorder struct {
 
 // preamble is the first frame.
 type preamble struct {
-	Policy core.Policy
-	Logins []ident.Handle
-	Cache  []core.CacheEntry
+	Policy   core.Policy
+	Logins   []ident.Handle
+	Cache    []core.CacheEntry // those there are
+	Capacity int               // how many there may be
 }
 
 func newRecorder(w io.Writer, m machine, env *core.Env) *recorder {
@@ -46,7 +48,7 @@ func newRecorder(w io.Writer, m machine, env *core.Env) *recorder {
 func (r *recorder) Step(env *core.Env, now vtime.Time, in *core.Input, out *core.Effects) {
 	if !r.begun {
 		r.begun = true
-		b, err := json.Marshal(preamble{*env.Policy, env.Logins, env.Cache})
+		b, err := json.Marshal(preamble{*env.Policy, env.Logins, env.Cache[:attach.Cache(env.Cache).Len()], len(env.Cache)})
 		if err != nil {
 			r.err = err
 		}

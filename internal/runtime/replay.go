@@ -35,7 +35,9 @@ func Replay(r io.Reader) error {
 		return fmt.Errorf("%w: %w", errRecording, err)
 	}
 	book := &replayBook{}
-	env := core.Env{Policy: &first.Policy, Book: book, Logins: first.Logins, Cache: first.Cache}
+	cache := make([]core.CacheEntry, min(max(first.Capacity, len(first.Cache)), MaxCache))
+	copy(cache, first.Cache)
+	env := core.Env{Policy: &first.Policy, Book: book, Logins: first.Logins, Cache: cache}
 	var n core.Node
 	var out core.Effects
 	for step := 0; ; step++ {

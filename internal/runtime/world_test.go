@@ -32,10 +32,18 @@ type world struct {
 	hosts  byte
 }
 
-// newWorld also moves the bubble's clock, which begins in 2000, to where certificates
-// are valid.
+// inWorld runs f in a bubble with a world. The bubble's clock begins in 2000: it is moved
+// to where login servers believe it.
+func inWorld(t *testing.T, c memnet.Config, f func(*testing.T, *world)) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC).Sub(time.Now()))
+		w := newWorld(t, c)
+		defer w.close()
+		f(t, w)
+	})
+}
+
 func newWorld(t *testing.T, c memnet.Config) *world {
-	time.Sleep(time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC).Sub(time.Now()))
 	w := &world{t: t, net: memnet.New(c), nodes: make(map[string]*runtime.Node)}
 	store, err := login.OpenEmbedded(t.TempDir())
 	if err != nil {
@@ -120,9 +128,7 @@ func echo(l net.Listener) {
 }
 
 func TestJoinLookupTalk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, memnet.Config{Seed: 1})
-		defer w.close()
+	inWorld(t, memnet.Config{Seed: 1}, func(t *testing.T, w *world) {
 		for i := range 3 {
 			w.start(fmt.Sprintf("super%d", i), func(c *runtime.Config) { c.Role = core.RoleSupernode })
 		}
@@ -186,4 +192,3 @@ func talk(t *testing.T, n *runtime.Node, e *stream.Endpoint, name string) {
 		t.Fatalf("sent %d bytes, got %d back: %v", len(sent), len(got), err)
 	}
 }
-
