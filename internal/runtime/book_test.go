@@ -57,6 +57,12 @@ func (i *issuer) book(name string) *Book {
 	return k
 }
 
+// inviteOf returns an invite to the network of i, where no login server listens.
+func inviteOf(i *issuer) (cert.Invite, error) {
+	c := cert.Invite{Network: i.keys.Identity(), Login: i.keys.Session(), Addresses: []string{"127.0.0.1:9"}}
+	return c, c.Check()
+}
+
 func TestPeerRoundTrip(t *testing.T) {
 	i := newIssuer(t)
 	a, b := i.book("a"), i.book("b")

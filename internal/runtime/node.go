@@ -73,7 +73,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	pc, err := c.ListenPacket(ctx, c.Address)
+	pc, err := listen(ctx, &c, st, had.port)
 	if err != nil {
 		return nil, errors.Join(err, closeState(st))
 	}

@@ -26,6 +26,7 @@ type stored struct {
 	cache       []byte
 	roster      []byte
 	wasSuper    bool
+	port        uint16 // of its socket; 0 when it is not known
 	damaged     []Damage
 }
 
@@ -86,6 +87,9 @@ func (s *state) load() (*stored, error) {
 	}
 	role, _ := s.read(d, nameRole, fileRole)
 	d.wasSuper = len(role) == 1 && role[0] == 1
+	if port, _ := s.read(d, namePort, filePort); len(port) == 2 {
+		d.port = binary.BigEndian.Uint16(port)
+	}
 	return d, nil
 }
 
@@ -148,22 +152,26 @@ func (s *state) loadIdentity(d *stored) error {
 }
 
 // count gives the start its number, and keeps it before anything is signed with it. A
-// number that was lost is replaced by one that is later than any node can have reached
-// with a start an hour.
+// number of which both copies were lost is replaced by one that is later than any node
+// can have reached with a start an hour.
 func (s *state) count(d *stored) error {
-	b, _ := s.read(d, nameCounters, fileCounters)
-	lost := false
-	for _, x := range d.damaged {
-		lost = lost || filepath.Base(x.File) == nameCounters
+	known, lost := false, false
+	for _, name := range []string{nameCounters, nameCounters2} {
+		b, err := s.read(d, name, fileCounters)
+		switch {
+		case err != nil:
+			lost = true
+		case len(b) == 4:
+			d.boot = max(d.boot, binary.BigEndian.Uint32(b))
+			known = true
+		}
 	}
-	if len(b) == 4 {
-		d.boot = binary.BigEndian.Uint32(b)
-	}
-	if lost || b != nil && len(b) != 4 {
+	if lost && !known {
 		d.boot = uint32(max(0, time.Since(bootEpoch)/time.Hour))
 	}
 	d.boot = min(d.boot+1, maxBoot)
-	return s.write(nameCounters, fileCounters, binary.BigEndian.AppendUint32(nil, d.boot))
+	b := binary.BigEndian.AppendUint32(nil, d.boot)
+	return errors.Join(s.write(nameCounters, fileCounters, b), s.write(nameCounters2, fileCounters, b))
 }
 
 // write replaces a file. The error says which.

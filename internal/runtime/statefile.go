@@ -37,17 +37,22 @@ const (
 	fileCache
 	fileRoster
 	fileRole
+	filePort
 )
 
 // The files. The identity is kept twice: it is the one thing that nobody can give back.
+// So is the boot number: without it the node's next records would be older than its
+// last.
 const (
 	nameIdentity    = "identity"
 	nameIdentity2   = "identity.copy"
 	nameCertificate = "certificate"
 	nameCounters    = "counters"
+	nameCounters2   = "counters.copy"
 	nameCache       = "hostcache"
 	nameRoster      = "roster"
 	nameRole        = "role"
+	namePort        = "port"
 	nameLock        = "lock"
 
 	suffixCorrupt = ".corrupt"

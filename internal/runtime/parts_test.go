@@ -1,0 +1,233 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/path"
+	"github.com/ada420b6/overlay/internal/vtime"
+)
+
+func TestObserver(t *testing.T) {
+	truth, lie := netip.MustParseAddrPort("11.1.1.1:1"), netip.MustParseAddrPort("11.6.6.6:6")
+	by := func(n byte) netip.Addr { return netip.AddrFrom4([4]byte{11, n, 0, 1}) }
+	var o observer
+	if _, ok := o.add(by(1), truth); ok {
+		t.Fatal("one witness is believed")
+	}
+	if at, ok := o.add(by(2), truth); !ok || at != truth {
+		t.Fatalf("two witnesses: %v, %v", at, ok)
+	}
+	for n := range 50 { // one group with many machines is one witness
+		at, ok := o.add(netip.AddrFrom4([4]byte{11, 9, 0, byte(n)}), lie)
+		if !ok || at != truth {
+			t.Fatalf("a liar is believed: %v, %v", at, ok)
+		}
+	}
+	for n := range byte(witnesses) { // the node has moved
+		o.add(by(n+20), lie)
+	}
+	if at, ok := o.agreed(); !ok || at != lie {
+		t.Fatalf("after a move: %v, %v", at, ok)
+	}
+}
+
+func TestGroups(t *testing.T) {
+	group := func(s string) ident.Group { return groupOf(netip.MustParseAddrPort(s)) }
+	for _, s := range []string{"127.0.0.1:1", "10.0.0.1:1", "192.168.1.1:1", "[::1]:1", "[fe80::1]:1", "0.0.0.0:1"} {
+		if group(s) != 0 {
+			t.Errorf("%s has a group", s)
+		}
+	}
+	if a := group("11.1.2.3:1"); a == 0 || a != group("11.1.9.9:2") || a == group("11.2.2.3:1") || a != group("[::ffff:11.1.2.3]:1") {
+		t.Error("the groups of IPv4 addresses are not their /16")
+	}
+	if a := group("[2001:db8:1::1]:1"); a == 0 || a != group("[2001:db8:1:9::1]:1") || a == group("[2001:db8:2::1]:1") {
+		t.Error("the groups of IPv6 addresses are not their /48")
+	}
+	if originOf(1, 2, netip.MustParseAddrPort("11.1.2.3:1")) == originOf(1, 3, netip.MustParseAddrPort("11.1.2.3:1")) {
+		t.Error("origins do not depend on the key")
+	}
+}
+
+func TestFloors(t *testing.T) {
+	var f floors
+	f.put(1, 7)
+	f.put(1, 5)
+	if f.get(1) != 7 {
+		t.Fatalf("floor %d after 7 and 5", f.get(1))
+	}
+	for n := range 2 * maxFloors {
+		f.put(ident.NameID(n+2), 1)
+		f.get(1) // stays in use
+	}
+	if f.order.Len() != maxFloors || len(f.by) != maxFloors || f.get(1) != 7 || f.get(2) != 0 {
+		t.Fatalf("%d names, floor %d of the one in use, %d of the oldest", f.order.Len(), f.get(1), f.get(2))
+	}
+}
+
+func TestEventsAreBounded(t *testing.T) {
+	var e events
+	s := e.subscribe()
+	for n := range eventQueue + 10 {
+		e.emit(Event{Kind: EventStorm, Count: n})
+	}
+	if s.Dropped() != 10 {
+		t.Fatalf("%d events dropped", s.Dropped())
+	}
+	if ev, err := s.Next(t.Context()); err != nil || ev.Count != 10 {
+		t.Fatalf("the oldest that is left is %d: %v", ev.Count, err)
+	}
+	e.close()
+	for range eventQueue - 1 {
+		if _, err := s.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Next(t.Context()); !errors.Is(err, net.ErrClosed) {
+		t.Fatalf("after the end: %v", err)
+	}
+	if _, err := e.subscribe().Next(t.Context()); !errors.Is(err, net.ErrClosed) {
+		t.Fatalf("subscribed after the end: %v", err)
+	}
+}
+
+func TestPlainDatagram(t *testing.T) {
+	network := [8]byte{1, 2}
+	to := netip.MustParseAddrPort("11.1.2.3:4")
+	b := appendPlain(nil, network, to, []byte("probe"))
+	if seen, m, ok := parsePlain(b, network); !ok || seen != to || string(m) != "probe" {
+		t.Fatalf("%v %q %v", seen, m, ok)
+	}
+	if _, _, ok := parsePlain(b, [8]byte{1, 3}); ok {
+		t.Fatal("a message of another network")
+	}
+	for cut := range len(b) - len("probe") + 1 {
+		if _, _, ok := parsePlain(b[:cut], network); ok {
+			t.Fatalf("cut at %d", cut)
+		}
+	}
+}
+
+func FuzzPlain(f *testing.F) {
+	f.Add(appendPlain(nil, [8]byte{}, netip.MustParseAddrPort("11.1.2.3:4"), []byte("x")))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if seen, m, ok := parsePlain(b, [8]byte{}); ok {
+			if again := appendPlain(nil, [8]byte{}, seen, m); string(again) != string(b) {
+				t.Fatalf("%x has two encodings: %x", b, again)
+			}
+		}
+		laneOf(b)
+	})
+}
+
+func TestRelay(t *testing.T) {
+	var to netip.AddrPort
+	r := newRelay(func(at netip.AddrPort, _ []byte) { to = at })
+	a, b := netip.MustParseAddrPort("11.1.0.1:1"), netip.MustParseAddrPort("11.2.0.1:1")
+	r.open(7, [2]ident.Key{{1}, {2}}, [2]netip.AddrPort{a, b})
+	packet := append([]byte{path.Head, 0, 0, 0, 0, 0, 0, 0, 7}, "payload"...)
+	if !r.carry(packet, a) || to != b || !r.carry(packet, b) || to != a {
+		t.Fatalf("forwarded to %v", to)
+	}
+	moved := netip.MustParseAddrPort("11.3.0.1:1")
+	r.moved(ident.Key{1}, moved)
+	if !r.carry(packet, b) || to != moved {
+		t.Fatalf("forwarded to %v after the move", to)
+	}
+	to = netip.AddrPort{}
+	if !r.carry(packet, a) || to.IsValid() || r.source.Load() != 1 {
+		t.Fatalf("from neither end, forwarded to %v", to)
+	}
+	if n := testing.AllocsPerRun(100, func() { r.carry(packet, b) }); n != 0 {
+		t.Errorf("a packet costs %v allocations", n)
+	}
+	r.close(7)
+	if r.carry(packet, b) {
+		t.Fatal("forwarded on a channel that is closed")
+	}
+}
+
+func TestBucket(t *testing.T) {
+	var b bucket
+	now, taken := vtime.Time(1), 0
+	for range 10_000 { // ten seconds
+		if b.take(now) {
+			taken++
+		}
+		now = now.Add(vtime.Millisecond)
+	}
+	if want := afarBurst + int(10*vtime.Second/afarEvery); taken < want-1 || taken > want+1 {
+		t.Fatalf("%d taken, want %d", taken, want)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	i := newIssuer(t)
+	invite, err := inviteOf(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]Config{
+		"no invite":           {Name: "a"},
+		"no name":             {Invite: invite},
+		"a name, contributes": {Invite: invite, Name: "a", Contribute: true},
+		"a bad name":          {Invite: invite, Name: "A b"},
+		"a bad role":          {Invite: invite, Name: "a", Role: 9},
+		"too many slots":      {Invite: invite, Name: "a", Slots: maxSlots + 1},
+	} {
+		if n, err := Start(t.Context(), c); !errors.Is(err, ErrConfig) {
+			t.Errorf("%s: %v, %v", what, n, err)
+		}
+	}
+}
+
+// A start that fails leaves nothing behind: neither a lock nor a goroutine.
+func TestFailedStart(t *testing.T) {
+	i := newIssuer(t)
+	invite, err := inviteOf(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	broken := errors.New("no network")
+	c := Config{Invite: invite, Name: "a", StateDir: dir}
+	c.ListenPacket = func(context.Context, string) (net.PacketConn, error) { return nil, broken }
+	for range 2 {
+		if _, err := Start(t.Context(), c); !errors.Is(err, broken) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestKeeperReportsOnce(t *testing.T) {
+	dir := t.TempDir()
+	st, err := openState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 8)
+	k := newKeeper(&state{dir: dir + "/gone", lock: st.lock}, slog.New(slog.DiscardHandler), func(err error) { failed <- err })
+	for n := range 3 {
+		k.put(fmt.Sprint(n), fileRole, nil)
+	}
+	select {
+	case err := <-failed:
+		t.Log(err)
+	case <-time.After(5 * time.Second):
+		t.Fatal("a directory that is gone was not reported")
+	}
+	if err := k.close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(failed); n != 0 {
+		t.Errorf("reported %d times more", n)
+	}
+}
