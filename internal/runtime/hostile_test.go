@@ -1,0 +1,160 @@
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/ada420b6/overlay/internal/core"
+	"github.com/ada420b6/overlay/internal/login"
+	"github.com/ada420b6/overlay/internal/runtime"
+	"github.com/ada420b6/overlay/internal/runtime/memnet"
+)
+
+// Strangers write whatever they like to a supernode, faster than it reads: the sessions
+// it has go on (rule R6), the drops are counted, nothing grows.
+func TestFloodOfStrangers(t *testing.T) {
+	inWorld(t, memnet.Config{Seed: 6}, func(t *testing.T, w *world) {
+		s := w.start("s", func(c *runtime.Config) { c.Role = core.RoleSupernode })
+		w.attached(s, time.Minute)
+		n := w.start("n", func(c *runtime.Config) { c.Role = core.RoleNode })
+		w.attached(n, time.Minute)
+		sub := n.Events()
+		pc, err := w.net.Listen("13.0.0.1:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pc.Close()
+		to := net.UDPAddrFromAddrPort(s.Status().Address)
+		before := s.Status()
+		shapes := [][]byte{
+			{}, {0}, {0x11}, make([]byte, 1472), append([]byte{0x11}, make([]byte, 900)...), append([]byte{0x13}, make([]byte, 60)...),
+			append([]byte{0x18}, make([]byte, 100)...), append([]byte{0x19}, make([]byte, 100)...), {0x19}, {0x15, 1}, {0xff, 0xff},
+		}
+		for range 120 { // two minutes: five keepalives
+			for i := range 400 {
+				if _, err := pc.WriteTo(shapes[i%len(shapes)], to); err != nil {
+					t.Fatal(err)
+				}
+			}
+			<-time.After(time.Second)
+		}
+		after := s.Status()
+		if d := after.Drops; d.NotOurs == 0 || d.OtherNetwork == 0 || after.Session.WrongMac1 == 0 {
+			t.Errorf("drops were not counted: %+v", d)
+		}
+		if after.Knows > before.Knows || after.Sessions > before.Sessions+1 {
+			t.Errorf("strangers made state: %d entries of %d before, %d sessions of %d", after.Knows, before.Knows, after.Sessions, before.Sessions)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		for {
+			ev, err := sub.Next(ctx)
+			if err != nil {
+				break
+			}
+			if ev.Kind == runtime.EventDetached {
+				t.Fatal("the node lost its attachment to the flood")
+			}
+		}
+	})
+}
+
+// A lossy network with nodes that come and go: everybody is attached in the end.
+func TestChurn(t *testing.T) {
+	inWorld(t, memnet.Config{Seed: 7, Loss: 0.1, Jitter: 30 * time.Millisecond}, func(t *testing.T, w *world) {
+		dirs := map[string]string{}
+		boot := func(name string, host byte) {
+			w.hosts = host
+			w.start(name, func(c *runtime.Config) { c.StateDir = dirs[name] })
+		}
+		names := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+		for i, name := range names {
+			dirs[name] = t.TempDir()
+			boot(name, byte(i))
+		}
+		for _, n := range w.nodes {
+			w.attached(n, 2*time.Minute)
+		}
+		for round := range 3 {
+			for i, name := range names {
+				if i%3 != round {
+					continue
+				}
+				if err := w.nodes[name].Close(); err != nil {
+					t.Fatal(err)
+				}
+				boot(name, byte(i))
+			}
+			for _, n := range w.nodes {
+				w.attached(n, 2*time.Minute)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for err := errors.New("not asked yet"); err != nil; {
+			if ctx.Err() != nil {
+				t.Fatalf("nobody finds h: %v", err)
+			}
+			_, err = w.nodes["a"].Lookup(ctx, "h")
+		}
+		if _, err := w.nodes["a"].Connect(ctx, "h"); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestOperatorRefuses(t *testing.T) {
+	inWorld(t, memnet.Config{}, func(t *testing.T, w *world) {
+		store, err := login.OpenEmbedded(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		s, err := runtime.StartLogin(t.Context(), runtime.LoginConfig{
+			Store: store, ListenPacket: w.net.Host(loginAddr), Address: ":5050",
+			Authority: login.Policy{Decide: func(_ context.Context, r login.Request) error {
+				if r.Name == "eve" {
+					return errors.New("not you")
+				}
+				return nil
+			}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		eve := w.start("eve", func(c *runtime.Config) { c.Invite = s.Invite() })
+		var refused *runtime.RefusedError
+		if err := eve.WaitAttached(t.Context()); !errors.As(err, &refused) || refused.Reason != "not you" {
+			t.Fatalf("refused: %v", err)
+		}
+		w.attached(w.start("ann", func(c *runtime.Config) { c.Invite = s.Invite() }), time.Minute)
+		// A node of one network knows nobody of another.
+		bob := w.start("bob", nil)
+		w.attached(bob, time.Minute)
+		if _, err := bob.Lookup(t.Context(), "ann"); !errors.Is(err, runtime.ErrNotFound) {
+			t.Fatalf("found somebody of another network: %v", err)
+		}
+	})
+}
+
+// A node without a name gives its resources, and a node that calls itself reaches
+// itself.
+func TestContributeOnlyAndSelf(t *testing.T) {
+	inWorld(t, memnet.Config{Seed: 8}, func(t *testing.T, w *world) {
+		w.attached(w.start("", func(c *runtime.Config) { c.Contribute = true }), time.Minute)
+		n := w.start("n", nil)
+		w.attached(n, time.Minute)
+		e := endpoint(t, n)
+		defer e.Close()
+		l, err := e.Listen("echo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go echo(l)
+		talk(t, n, e, "n")
+	})
+}
