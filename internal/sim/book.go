@@ -87,7 +87,7 @@ func newBook(c *Config, key uint64) *book {
 
 // hash is what everything about a host is drawn from.
 func (k *book) hash(h ident.Handle, label uint64) uint64 {
-	return mix(k.key ^ mix(uint64(h)^label<<32))
+	return mix(k.key ^ uint64(h) ^ label<<32)
 }
 
 // ID returns the hash of h's key.

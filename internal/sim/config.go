@@ -84,7 +84,7 @@ type Check uint8
 const (
 	CheckOff   Check = iota // not at all: for throughput
 	CheckBasic              // R1, R3 and the size of messages: no state per message
-	CheckFull               // every rule, by reading every message: about three times slower
+	CheckFull               // every rule, by reading every message: a third slower
 )
 
 // Limits of a configuration.

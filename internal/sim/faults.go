@@ -44,14 +44,12 @@ func (s *Sim) Start(i int) { s.start(s.node(i)) }
 
 // StartAll brings every node up that does not run, each at a moment drawn from over.
 func (s *Sim) StartAll(over vtime.Duration) {
-	for i := range uint32(s.added) {
-		if !s.hosts[i].is(hostUp) {
-			s.absent(i, 1+s.within(over))
-		}
+	if s.added > 0 {
+		s.StartFrom(0, over)
 	}
 }
 
-// StartFrom brings up the nodes from number first on, as StartAll does.
+// StartFrom is StartAll for the nodes from number first on.
 func (s *Sim) StartFrom(first int, over vtime.Duration) {
 	for i := s.node(first); i < uint32(s.added); i++ {
 		if !s.hosts[i].is(hostUp) {
