@@ -168,7 +168,9 @@ func (s *Sim) carryOut(i uint32, f *core.Effect) {
 		s.stats.promotions++
 	case core.EffectDemoted:
 		s.stats.demotions++
-		s.hosts[i].set(hostWasSuper, false)
+		// Who steps down to leave is called back to its role by the disk.
+		_, leaving := s.away[i]
+		s.hosts[i].set(hostWasSuper, leaving)
 	case core.EffectDenied:
 		s.hosts[i].set(hostDenied, true)
 	case core.EffectLeft:

@@ -117,6 +117,9 @@ func (s *Sim) leave(i uint32, away vtime.Duration) {
 		return
 	}
 	s.away[i] = away
+	if super := s.supers.get(s.hosts[i].super); super != nil {
+		s.rosters[i] = thin(s.machines.remember(nil, super))
+	}
 	s.in = core.Input{Kind: core.InputLeave}
 	s.step(i)
 }
