@@ -43,7 +43,7 @@ type dialling struct {
 
 const (
 	lookupTries = 3 // supernodes asked before a look-up is given up
-	relayTries  = 3 // RelayOpens sent to one relay
+	relayTries  = 3 // RelayOpens sent to each relay
 	// relayKeep is how often an open channel is confirmed; a relay forgets a channel
 	// after relayLife without.
 	relayKeep = 25 * vtime.Second
@@ -226,7 +226,9 @@ func (s *step) hangup() {
 	}
 }
 
-// dialDue asks for the channel, or confirms it, and reports whether the wish is over.
+// dialDue asks for the channel, or confirms it, and reports whether the wish is over. It
+// asks the peer's two supernodes in turn and takes whichever answers: half of a
+// disaster's attachments name a dead one.
 func (s *step) dialDue(d *dialling) bool {
 	if s.now < d.until {
 		return false
@@ -234,19 +236,20 @@ func (s *step) dialDue(d *dialling) bool {
 	if d.peer == ident.None {
 		return true
 	}
-	if int(d.tries) == relayTries*len(d.at) {
+	if d.at[0] == ident.None {
+		d.at[0], d.at[1] = d.at[1], ident.None
+	}
+	if d.at[0] == ident.None || int(d.tries) == relayTries*len(d.at) {
 		s.out.add(Effect{Kind: EffectNoChannel, Peer: d.peer, Status: uint8(wire.RelayGone)})
 		return true
 	}
-	relay := d.at[int(d.tries)/relayTries]
-	again := int(d.tries) % relayTries
-	d.tries++
+	relay := d.at[d.tries%2]
 	if relay == ident.None {
-		d.tries += uint8(relayTries - 1 - again)
-		return s.dialDue(d)
+		relay = d.at[0]
 	}
-	d.relay = relay
-	d.until = s.now.Add(s.p.PutRetry << again)
+	again := d.tries / 2
+	d.tries++
+	d.until = s.now.Add(s.p.PutRetry / 2 << again)
 	if relay == s.n.self {
 		s.relayHere(d)
 		return false
@@ -262,26 +265,39 @@ func (s *step) onRelayReady() {
 		return
 	}
 	for i := range s.env.Calls.dials {
-		if d := &s.env.Calls.dials[i]; d.call == m.Call && d.relay == s.in.From && d.peer != ident.None {
-			s.relayAnswer(d, m.Status, m.Channel)
+		d := &s.env.Calls.dials[i]
+		if d.call == m.Call && d.peer != ident.None && (d.at[0] == s.in.From || d.at[1] == s.in.From) {
+			s.relayAnswer(d, s.in.From, m.Status, m.Channel)
 			return
 		}
 	}
 }
 
 // relayAnswer takes a relay's word on a channel.
-func (s *step) relayAnswer(d *dialling, status wire.RelayStatus, channel uint64) {
-	if status != wire.RelayOK || channel == 0 { // the next relay, at once
-		d.open = 0
-		d.tries = uint8((int(d.tries-1)/relayTries + 1) * relayTries)
-		d.until = s.now
+func (s *step) relayAnswer(d *dialling, relay ident.Handle, status wire.RelayStatus, channel uint64) {
+	if status != wire.RelayOK || channel == 0 { // the other one, at once
+		if d.open != 0 && d.relay != relay {
+			return
+		}
+		for i := range d.at {
+			if d.at[i] == relay {
+				d.at[i] = ident.None
+			}
+		}
+		d.open, d.until = 0, s.now
 		return
 	}
-	if d.open != channel {
-		s.out.add(Effect{Kind: EffectChannel, Peer: d.peer, Relay: d.relay, Channel: channel})
+	if d.open != 0 && d.relay != relay && d.tries == 0 {
+		return // one is enough; this one is forgotten when nobody confirms it
 	}
-	d.open, d.until = channel, s.now.Add(relayKeep)
-	d.tries = uint8(int(d.tries-1) / relayTries * relayTries)
+	if d.open != channel {
+		s.out.add(Effect{Kind: EffectChannel, Peer: d.peer, Relay: relay, Channel: channel})
+	}
+	if d.at[1] == relay { // to be asked first when it is to be confirmed
+		d.at[0], d.at[1] = d.at[1], d.at[0]
+	}
+	d.open, d.relay = channel, relay
+	d.tries, d.until = 0, s.now.Add(relayKeep)
 }
 
 func (s *step) onRelayIncoming() {

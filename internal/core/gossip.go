@@ -386,6 +386,16 @@ func (s *step) lost(h ident.Handle) {
 	s.forgetLoad(h)
 }
 
+// noLongerServes draws the conclusion from a supernode's behaviour as an ordinary node:
+// it has rebooted, and what it held is without it.
+func (s *step) noLongerServes(h ident.Handle) {
+	sn := s.env.Super
+	if b, ok := sn.roster.Lookup(h); ok && b.State.Usable() {
+		b.State = roster.Dead
+		s.believe(sn.roster.Merge(b, s.now), b)
+	}
+}
+
 // expire buries suspects whose time is up.
 func (s *step) expire() {
 	sn := s.env.Super

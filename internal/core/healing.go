@@ -210,8 +210,11 @@ func (s *step) onOffer() {
 
 // suggest keeps one of peers to be asked in the next round.
 func (s *step) suggest(peers []ident.Handle) {
-	if len(peers) > 0 && s.n.hint == ident.None {
-		s.n.hint = peers[s.n.rng.Intn(len(peers))]
+	if len(peers) == 0 || s.n.hint != ident.None {
+		return
+	}
+	if h := peers[s.n.rng.Intn(len(peers))]; h != s.n.self {
+		s.n.hint = h
 	}
 }
 

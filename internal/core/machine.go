@@ -281,7 +281,11 @@ func (s *step) notServing(k wire.Kind) {
 			s.sayNotAttached(m.Token)
 		}
 	case wire.KindPing:
-		// Silence: whoever pings takes us for a supernode and shall find out.
+		// Whoever pings takes this node for a supernode, which it was before it rebooted
+		// or stepped down: its own word spares the tier the doubt.
+		var m wire.News
+		m.Notices.Add(wire.Notice{Peer: s.n.self, Inc: s.n.inc, State: wire.Left})
+		s.out.send(s.in.From, m.Append(s.out.begin(), s.env.Book), false)
 	default:
 		s.n.bad++
 	}

@@ -55,14 +55,14 @@ func (s *step) onRelayOpen() {
 // relayHere opens a channel of this node's own through itself.
 func (s *step) relayHere(d *dialling) {
 	if s.env.Super == nil {
-		s.relayAnswer(d, wire.RelayGone, 0)
+		s.relayAnswer(d, s.n.self, wire.RelayGone, 0)
 		return
 	}
 	if c := s.openRelay(s.n.self, d.peer, d.call); c != nil {
-		s.relayAnswer(d, wire.RelayOK, c.number)
+		s.relayAnswer(d, s.n.self, wire.RelayOK, c.number)
 		return
 	}
-	s.relayAnswer(d, wire.RelayGone, 0)
+	s.relayAnswer(d, s.n.self, wire.RelayGone, 0)
 }
 
 // openRelay returns the channel from caller to target, which must be attached here or

@@ -163,6 +163,7 @@ func (s *step) admit(from ident.Handle, nonce uint64, class wire.Class, able boo
 		s.refuseTo(from, nonce, wire.RefusedFull, s.fullWait())
 		return
 	}
+	s.noLongerServes(from)
 	h := s.hold(from, r)
 	h.token, h.nonce, h.thin = s.n.rng.Uint32()|1, nonce, thin
 	s.considerAble(h, able)
