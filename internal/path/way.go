@@ -54,7 +54,7 @@ type peer struct {
 
 	mu     sync.Mutex
 	used   time.Duration // when something was last sent or heard
-	heard  time.Duration // when something was last heard, 0 for never
+	heard  time.Duration // when something was last heard, or a way opened
 	slot   int64         // half second of the last send since then
 	unsaid int           // half seconds with a send since then
 	wantAt time.Duration // no wish before this
@@ -95,19 +95,15 @@ func (p *peer) hearing(now time.Duration) {
 // opened notes a new way: it gets its time before another is asked for.
 func (p *peer) opened(now time.Duration) {
 	p.mu.Lock()
-	p.used = now
+	p.used, p.heard = now, now
 	p.unsaid, p.slot = 0, 0
 	p.mu.Unlock()
 }
 
 // quiet returns for how long nothing was sent or heard, and for how long nothing was
-// heard.
+// heard; a way that was just opened has had no time to.
 func (p *peer) quiet(now time.Duration) (unused, silent time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	silent = now
-	if p.heard > 0 {
-		silent = now - p.heard
-	}
-	return now - p.used, silent
+	return now - p.used, now - p.heard
 }

@@ -79,7 +79,7 @@ func (l *loop) sendPlain(f *core.Effect, now vtime.Time) {
 	}
 	l.socket.send(to, b)
 	if !f.Peer.Transient() {
-		l.asked.note(f.Peer, to)
+		l.socket.asked.note(f.Peer, to)
 	}
 }
 

@@ -109,7 +109,6 @@ func (n *Node) dial(f *finding, done func(error)) {
 	if c == nil {
 		c = &call{name: peer.Name, peer: peer}
 		n.calls[peer.Key], n.named[peer.Name] = c, peer.Key
-		n.loop.choresAt = min(n.loop.choresAt, n.loop.now().Add(idleEvery))
 	}
 	c.waiting = append(c.waiting, done)
 	if c.dialled {
@@ -140,6 +139,7 @@ func (n *Node) wanted(key ident.Key) { n.loop.try(func() { n.revive(key) }) }
 // revive asks the directory again where a peer is, and dials it there. The peer's name
 // is known if this node called it, or holds its record.
 func (n *Node) revive(key ident.Key) {
+	n.choresSoon()
 	name := ""
 	if c := n.calls[key]; c != nil {
 		if c.dialled {
@@ -172,15 +172,20 @@ func (n *Node) Hangup(peer stream.Peer) {
 func (n *Node) hangup(key ident.Key) {
 	n.paths.Forget(key)
 	n.answerCall(key, ErrNoChannel)
+	if h := n.loop.book.find(key); n.dropCall(key) && h != ident.None {
+		n.loop.step(&core.Input{Kind: core.InputHangup, From: h})
+	}
+}
+
+// dropCall forgets a call, and reports whether there was one.
+func (n *Node) dropCall(key ident.Key) bool {
 	c := n.calls[key]
 	if c == nil {
-		return
+		return false
 	}
 	delete(n.calls, key)
 	if n.named[c.name] == key {
 		delete(n.named, c.name)
 	}
-	if h := n.loop.book.find(key); h != ident.None {
-		n.loop.step(&core.Input{Kind: core.InputHangup, From: h})
-	}
+	return true
 }

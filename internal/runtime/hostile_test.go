@@ -106,6 +106,58 @@ func TestChurn(t *testing.T) {
 	})
 }
 
+// Whatever the machine still refers to survives a sweep; with one after every step, a
+// handle that was forgotten too early is a panic.
+func TestSweepAlways(t *testing.T) {
+	defer runtime.SweepAlways()()
+	inWorld(t, memnet.Config{Seed: 9, Loss: 0.02}, func(t *testing.T, w *world) {
+		for i, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"} {
+			w.start(name, func(c *runtime.Config) {
+				if i < 5 {
+					c.Role = core.RoleSupernode
+				}
+			})
+		}
+		for _, n := range w.nodes {
+			w.attached(n, 2*time.Minute)
+		}
+		ej, ei := endpoint(t, w.nodes["j"]), endpoint(t, w.nodes["i"])
+		defer ej.Close()
+		defer ei.Close()
+		l, err := ei.Listen("echo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go echo(l)
+		talk(t, w.nodes["j"], ej, "i")
+		w.start("k", func(c *runtime.Config) { c.Role = core.RoleNode })
+		w.attached(w.nodes["k"], 2*time.Minute)
+		for _, name := range []string{"a", "f"} { // a supernode and a node go, and come back
+			if err := w.nodes[name].Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range []string{"h", "i", "j", "g"} { // whose records nobody needs any more
+			if _, err := w.nodes["k"].Lookup(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-time.After(10 * time.Minute) // suspicion, death, refreshes, renewals of channels
+		talk(t, w.nodes["j"], ej, "i")
+		swept := uint64(0)
+		for name, n := range w.nodes {
+			s := n.Status()
+			swept += s.Book.Swept
+			if s.Book.Unwritable > 0 {
+				t.Errorf("%s was to write what it had forgotten: %+v", name, s.Book)
+			}
+		}
+		if swept == 0 {
+			t.Error("nothing was swept")
+		}
+	})
+}
+
 func TestOperatorRefuses(t *testing.T) {
 	inWorld(t, memnet.Config{}, func(t *testing.T, w *world) {
 		store, err := login.OpenEmbedded(t.TempDir())

@@ -72,7 +72,6 @@ type loop struct {
 
 	stranger  netip.AddrPort // who the last transient handle is
 	strangers uint32
-	asked     asked
 	observer  observer
 	origin    [2]uint64
 	scratch   [path.BufferSize]byte
@@ -257,7 +256,7 @@ func (l *loop) stepOne(in *core.Input) {
 func (l *loop) refer(mark func(ident.Handle)) {
 	l.machine.Refer(&l.env, mark)
 	l.owner.refer(mark)
-	l.asked.refer(mark)
+	l.socket.asked.refer(mark)
 	markKey := func(key ident.Key) { mark(l.book.find(key)) }
 	l.socket.relay.each(markKey)
 	if l.socket.paths != nil {

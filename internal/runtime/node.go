@@ -180,7 +180,8 @@ func (n *Node) startInput(had *stored) core.Start {
 		}
 		if err == nil {
 			s.HasCert, s.RenewIn = true, renewIn(&c)
-			n.certificate.Store(&book.encoded)
+			encoded := book.encoded
+			n.certificate.Store(&encoded)
 		} else {
 			n.log.Info("the certificate on disk can't be used; a login server is asked for a new one", "error", err)
 		}

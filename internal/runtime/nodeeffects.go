@@ -107,6 +107,7 @@ func (n *Node) channel(f *core.Effect) {
 	if !r.Addr.IsValid() || !n.paths.Open(key, r) {
 		err = ErrNoChannel
 	}
+	n.choresSoon()
 	n.answerCall(key, err)
 	if tell := n.onRoute.Load(); tell != nil && err == nil {
 		(*tell)(key)
@@ -125,6 +126,9 @@ func (n *Node) noChannel(f *core.Effect) {
 	key := n.loop.book.at(f.Peer).key
 	n.paths.Lost(key, lostAfter)
 	n.answerCall(key, ErrNoChannel)
+	if ok, _ := n.paths.Has(key); !ok {
+		n.dropCall(key) // the machine has given it up as well
+	}
 }
 
 // stepped tells those who wait whether the node is attached now.
@@ -179,6 +183,11 @@ func (n *Node) chores(now vtime.Time) vtime.Time {
 		next = vtime.Earlier(next, n.idleAt)
 	}
 	return next
+}
+
+// choresSoon lets calls that are not used be looked for.
+func (n *Node) choresSoon() {
+	n.loop.choresAt = vtime.Earlier(n.loop.choresAt, vtime.Later(n.idleAt, n.loop.now()))
 }
 
 func (n *Node) refer(mark func(ident.Handle)) {

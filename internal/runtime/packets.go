@@ -87,7 +87,7 @@ func (l *loop) plain(b []byte, from netip.AddrPort) {
 			l.book.address = at
 		}
 	}
-	h := l.asked.who(from)
+	h := l.socket.asked.who(from)
 	if h == ident.None {
 		l.stranger = from
 		l.strangers++
@@ -96,41 +96,6 @@ func (l *loop) plain(b []byte, from netip.AddrPort) {
 		l.book.heard(h, from, hearsay)
 	}
 	l.step(l.message(h, from, message, true))
-}
-
-// askedSize is how many plain messages are remembered: 8 probes are a round, and an
-// answer comes within 3 s; a supernode's dial-backs are answered by nobody.
-const askedSize = 32
-
-// asked remembers who was written to at which address, so that the answer is known to
-// be theirs.
-type asked struct {
-	ring [askedSize]struct {
-		at netip.AddrPort
-		h  ident.Handle
-	}
-	next int
-}
-
-func (a *asked) note(h ident.Handle, at netip.AddrPort) {
-	a.ring[a.next].at, a.ring[a.next].h = at, h
-	a.next = (a.next + 1) % askedSize
-}
-
-// who returns the peer that was last written to at an address.
-func (a *asked) who(at netip.AddrPort) ident.Handle {
-	for i := range a.ring {
-		if x := &a.ring[(a.next-1-i+2*askedSize)%askedSize]; x.h != ident.None && x.at == at {
-			return x.h
-		}
-	}
-	return ident.None
-}
-
-func (a *asked) refer(mark func(ident.Handle)) {
-	for i := range a.ring {
-		mark(a.ring[i].h)
-	}
 }
 
 // bucket bounds a rate: so many at once, and one more per interval.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/path"
 )
 
@@ -49,6 +50,7 @@ type socket struct {
 	udp    *net.UDPConn // pc, if it is one: reads and writes then allocate nothing
 	live   chan inbound
 	others chan inbound
+	asked  asked
 	relay  *relay
 	paths  *path.Conn // nil for a login server
 	ended  chan struct{}
@@ -146,6 +148,9 @@ func (s *socket) sort(b *path.Buffer, from netip.AddrPort) bool {
 	case laneLive:
 		return offer(s.live, inbound{b, from}, &s.n.liveFull)
 	case laneStranger:
+		if b.Bytes()[0] == headPlain && s.asked.who(from) != ident.None {
+			return offer(s.live, inbound{b, from}, &s.n.liveFull)
+		}
 		return offer(s.others, inbound{b, from}, &s.n.strangersFull)
 	case laneChannel:
 		if s.relay.carry(b.Bytes(), from) {
