@@ -12,6 +12,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -52,21 +53,32 @@ func parseFile(name, text string) (*file, error) {
 }
 
 // repository returns the module's root and all of its Go files, those of nested modules
-// and of every operating system included.
+// and of every operating system included. Nobody may change what is shared.
 func repository(t *testing.T) (root string, files []*file) {
 	t.Helper()
-	root, err := filepath.Abs("../..")
+	files, err := read()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if mod, err := os.ReadFile(filepath.Join(root, "go.mod")); err != nil || !strings.HasPrefix(string(mod), "module "+module+"\n") {
-		t.Fatalf("%s is not the module's root: %v", root, err)
+	return moduleRoot, files
+}
+
+// moduleRoot is seen from this package, where go test runs its tests.
+const moduleRoot = "../.."
+
+var read = sync.OnceValues(func() (files []*file, err error) {
+	mod, err := os.ReadFile(filepath.Join(moduleRoot, "go.mod"))
+	if err != nil {
+		return nil, err
 	}
-	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+	if !strings.HasPrefix(string(mod), "module "+module+"\n") {
+		return nil, fmt.Errorf("%s is not the root of %s", moduleRoot, module)
+	}
+	err = filepath.WalkDir(moduleRoot, func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && p != root && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".")):
+		case d.IsDir() && p != moduleRoot && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".")):
 			return filepath.SkipDir
 		case d.IsDir() || !strings.HasSuffix(p, ".go"):
 			return nil
@@ -75,22 +87,16 @@ func repository(t *testing.T) (root string, files []*file) {
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(root, p)
+		rel, err := filepath.Rel(moduleRoot, p)
 		if err != nil {
 			return err
 		}
 		f, err := parseFile(filepath.ToSlash(rel), string(text))
-		if err != nil {
-			return err
-		}
 		files = append(files, f)
-		return nil
+		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return root, files
-}
+	return files, err
+})
 
 // rule finds what breaks it, one line each.
 type rule func(files []*file) []string
