@@ -53,6 +53,9 @@ func (s *Sim) step(i uint32) {
 	if s.tamper != nil {
 		s.tamper(i, &s.in)
 	}
+	if s.tracer != nil {
+		s.tracer.input(s, i, &s.in)
+	}
 	s.absorb(i)
 	if s.oracle != nil {
 		s.oracle.input(i, &s.in)
@@ -151,6 +154,9 @@ func (s *Sim) carryOut(i uint32, f *core.Effect) {
 	b := s.out.Bytes(f)
 	if s.mutate != nil && !s.mutate(i, f, b) {
 		return
+	}
+	if s.tracer != nil {
+		s.tracer.effect(s, i, f, b)
 	}
 	if s.oracle != nil {
 		s.oracle.effect(i, f, b)

@@ -14,7 +14,9 @@ import (
 // handle unless it answers a question (an Offer comes from whom was asked), and the
 // first one of a session costs its receiver a handshake. What is not modelled: every
 // pair has the keys it needs, so a host that has rebooted reads what was meant for its
-// former self, and its machine, not its driver, says NotAttached.
+// former self, and its machine, not its driver, says NotAttached. Nor are there cookies:
+// a loaded host drops what its queue can't hold. Whether a dial-back really comes from
+// elsewhere makes no difference to a NAT here, which lets none through.
 type network struct {
 	latency *Latency
 	jitter  uint32 // 1/65536 of the latency

@@ -17,6 +17,7 @@ type oracle struct {
 	full bool
 	book *book // its own view: what it learns is not what a machine knows
 	host []watch
+	logs []diary // of each host, with CheckFull
 
 	// orphanWait is the longest that a machine without an attachment may sleep.
 	orphanWait vtime.Duration
@@ -31,15 +32,19 @@ type oracle struct {
 // watch is what the oracle remembers of every host.
 type watch struct {
 	promoted vtime.Time // since when it serves
-	storm    vtime.Time // when it last said that there is a storm
+	leaving  bool
+}
+
+// diary is what it remembers of every host when it reads every message.
+type diary struct {
+	storm    vtime.Time // when the host last said that there is a storm
 	window   vtime.Time // R2: the minute that is being counted
+	digested vtime.Time // R11: when it last sent a digest of everything
+	roster   uint64     // and that digest's hash
 	sent     uint32
 	got      uint32
 	gotLast  uint32 // in the minute before
 	ring     uint16 // next place in healing
-	leaving  bool
-	roster   uint64     // hash of the last digest of everything
-	digested vtime.Time // and when it was sent
 }
 
 // asking is what is checked within one step.
@@ -77,6 +82,7 @@ func newOracle(s *Sim) *oracle {
 		o.orphanWait = max(o.orphanWait, d+p.Patience+p.StartSpread)
 	}
 	if o.full {
+		o.logs = make([]diary, len(s.hosts))
 		o.healing = make([]uint32, len(s.hosts)*p.PacketBudget)
 		o.offers.init()
 		o.kept = make(holding)
@@ -91,8 +97,7 @@ func (o *oracle) input(i uint32, in *core.Input) {
 	o.step = asking{}
 	switch in.Kind {
 	case core.InputStart:
-		*w = watch{promoted: vtime.Never, storm: -1 << 62, window: o.s.now}
-		clear(o.recent(i)) // the bound is a process's: nobody keeps it on disk
+		*w = watch{promoted: vtime.Never}
 	case core.InputLeave:
 		w.leaving = true
 	}
@@ -100,8 +105,13 @@ func (o *oracle) input(i uint32, in *core.Input) {
 		return
 	}
 	o.book.self = handle(i)
-	o.roll(i, w)
-	w.got++
+	if in.Kind == core.InputStart {
+		o.logs[i] = diary{storm: -1 << 62, window: o.s.now}
+		clear(o.recent(i)) // the bound is a process's: nobody keeps it on disk
+	}
+	d := &o.logs[i]
+	o.roll(i, w, d)
+	d.got++
 	switch in.Kind {
 	case core.InputLookup:
 		o.names.question(i, in)
@@ -143,7 +153,7 @@ func (o *oracle) effect(i uint32, f *core.Effect, b []byte) {
 	}
 	switch f.Kind {
 	case core.EffectSend:
-		o.sent(i, w, f, b)
+		o.sent(i, &o.logs[i], f, b)
 	case core.EffectDemoted, core.EffectLeft:
 		o.kept.placed(o, i)
 	case core.EffectFound:
@@ -158,16 +168,16 @@ func (o *oracle) demoted(i uint32, w *watch) {
 	case w.leaving:
 	case now.Sub(w.promoted) < p.DemoteTenure:
 		o.s.violated("R3", i, "stopped serving after %.1f s, allowed after %.0f s", now.Sub(w.promoted).Seconds(), p.DemoteTenure.Seconds())
-	case now.Sub(w.storm) < p.DemoteCalm:
-		o.s.violated("R3", i, "stopped serving %.1f s after a storm, allowed after %.0f s", now.Sub(w.storm).Seconds(), p.DemoteCalm.Seconds())
+	case o.full && now.Sub(o.logs[i].storm) < p.DemoteCalm:
+		o.s.violated("R3", i, "stopped serving %.1f s after a storm, allowed after %.0f s", now.Sub(o.logs[i].storm).Seconds(), p.DemoteCalm.Seconds())
 	}
 	w.promoted = vtime.Never
 }
 
 // sent reads one message.
-func (o *oracle) sent(i uint32, w *watch, f *core.Effect, b []byte) {
+func (o *oracle) sent(i uint32, d *diary, f *core.Effect, b []byte) {
 	to := f.Peer
-	w.sent++
+	d.sent++
 	if o.step.stranger != ident.None && index(to)<<1 == index(o.step.stranger)<<1 {
 		if o.step.allowed -= len(b); o.step.allowed < 0 {
 			o.s.violated("R9", i, "answered a stranger with %d bytes more than it sent", -o.step.allowed)
@@ -182,24 +192,24 @@ func (o *oracle) sent(i uint32, w *watch, f *core.Effect, b []byte) {
 	o.book.self = handle(i)
 	switch kind := wire.KindOf(b); kind {
 	case wire.KindProbe, wire.KindAttach, wire.KindListRequest, wire.KindLoginRequest:
-		o.healingPacket(i, w, kind)
+		o.healingPacket(i, d, kind)
 		if kind == wire.KindAttach {
 			o.names.sealed(o, i, kind, b)
 		}
 	case wire.KindOffer, wire.KindAccept, wire.KindRefuse, wire.KindKeepaliveAck, wire.KindGoodbye:
-		o.serving(i, w, f, kind, b)
+		o.serving(i, d, f, kind, b)
 	case wire.KindPublish, wire.KindPut, wire.KindFound, wire.KindGot:
 		o.names.sealed(o, i, kind, b)
 	case wire.KindDigest:
 		var m wire.Digest
 		if m.Parse(b, o.book) == nil && m.Bucket == wire.DigestTop {
-			w.roster, w.digested = foldBytes(0, b), o.s.now
+			d.roster, d.digested = foldBytes(0, b), o.s.now
 		}
 	}
 }
 
 // serving reads what a supernode tells nodes.
-func (o *oracle) serving(i uint32, w *watch, f *core.Effect, kind wire.Kind, b []byte) {
+func (o *oracle) serving(i uint32, d *diary, f *core.Effect, kind wire.Kind, b []byte) {
 	var err error
 	var storm uint8
 	switch kind {
@@ -237,7 +247,7 @@ func (o *oracle) serving(i uint32, w *watch, f *core.Effect, kind wire.Kind, b [
 		o.s.violated("book", i, "sent a %v that can't be read: %v", kind, err)
 	}
 	if storm > 0 {
-		w.storm = o.s.now
+		d.storm = o.s.now
 	}
 }
 
@@ -248,33 +258,33 @@ func (o *oracle) recent(i uint32) []uint32 {
 }
 
 // healingPacket is R2: no node sends more than its budget in any minute.
-func (o *oracle) healingPacket(i uint32, w *watch, kind wire.Kind) {
+func (o *oracle) healingPacket(i uint32, d *diary, kind wire.Kind) {
 	ring := o.recent(i)
-	at := &ring[w.ring]
+	at := &ring[d.ring]
 	ms := uint32(o.s.now/vtime.Time(vtime.Millisecond)) + 1 // 0 is never
 	if *at != 0 && ms-*at < 60_000 && !o.s.hosts[i].is(hostServing) {
 		o.s.violated("R2", i, "a %v is healing packet %d within %d ms", kind, len(ring)+1, ms-*at)
 	}
 	*at = ms
-	w.ring = uint16((int(w.ring) + 1) % len(ring))
+	d.ring = uint16((int(d.ring) + 1) % len(ring))
 }
 
 // roll is R2 for everything else: the messages of each minute are bounded by a constant
 // and by what came in.
-func (o *oracle) roll(i uint32, w *watch) {
-	if o.s.now.Sub(w.window) < vtime.Minute {
+func (o *oracle) roll(i uint32, w *watch, d *diary) {
+	if o.s.now.Sub(d.window) < vtime.Minute {
 		return
 	}
 	p, h := &o.s.cfg.Policy, &o.s.hosts[i]
-	bound := nodeOwn + p.PacketBudget + nodePerInput*int(w.got+w.gotLast)
+	bound := nodeOwn + p.PacketBudget + nodePerInput*int(d.got+d.gotLast)
 	if h.is(hostServing) || w.promoted != vtime.Never || int(i) >= o.s.cfg.Nodes {
-		bound = superOwn + superPerInput*int(w.got+w.gotLast) + perNode*len(o.kept[i])
+		bound = superOwn + superPerInput*int(d.got+d.gotLast) + perNode*len(o.kept[i])
 	}
-	if int(w.sent) > bound {
-		o.s.violated("R2", i, "%d messages in a minute with %d inputs, at most %d are allowed", w.sent, w.got, bound)
+	if int(d.sent) > bound {
+		o.s.violated("R2", i, "%d messages in a minute with %d inputs, at most %d are allowed", d.sent, d.got, bound)
 	}
-	w.window, w.gotLast = o.s.now, w.got
-	w.sent, w.got = 0, 0
+	d.window, d.gotLast = o.s.now, d.got
+	d.sent, d.got = 0, 0
 }
 
 // stepped checks what must hold after every step.

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"fmt"
+	"io"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -206,6 +208,35 @@ func TestRepeatable(t *testing.T) {
 	}
 	if run(1, vtime.Minute) == run(2, vtime.Minute) {
 		t.Error("two seeds gave one trace")
+	}
+}
+
+// TestTrace tells how a node gets attached, and that looking does not change the run.
+func TestTrace(t *testing.T) {
+	run := func(w io.Writer) uint64 {
+		cfg := DefaultConfig(2)
+		cfg.Loss, cfg.Dup, cfg.Reorder = 0, 0, 0
+		s := newRun(t, cfg, 0)
+		s.Trace(w, 1)
+		if err := s.Run(30 * vtime.Second); err != nil {
+			t.Fatal(err)
+		}
+		return s.TraceHash()
+	}
+	var text strings.Builder
+	if run(&text) != run(nil) {
+		t.Error("the run was another one because it was traced")
+	}
+	rest := text.String()
+	for _, want := range []string{
+		" 1 : starts", " 1 -> ", "list-request {Nonce:", " 1 <- ", "list {Nonce:",
+		" 1 ->    0 probe", " 1 <-    0 offer", " 1 ->    0 attach", " 1 <-    0 accept", " 1 : attached 0",
+	} {
+		_, after, ok := strings.Cut(rest, want)
+		if !ok {
+			t.Fatalf("%q does not come in its turn in\n%s", want, text.String())
+		}
+		rest = after
 	}
 }
 

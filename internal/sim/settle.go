@@ -76,7 +76,7 @@ func (s *Sim) differing(since vtime.Time) int {
 	var first uint64
 	seen := false
 	for i := range s.added {
-		w := &s.oracle.host[i]
+		w := &s.oracle.logs[i]
 		if !s.hosts[i].is(hostServing) {
 			continue
 		}
@@ -139,7 +139,7 @@ func (s *Sim) Memory() Memory {
 		Supernodes: s.stats.serving,
 	}
 	if s.oracle != nil {
-		m.Tables += len(s.oracle.host)*watchBytes + 4*len(s.oracle.healing) + 8*len(s.hosts)
+		m.Tables += len(s.oracle.host)*watchBytes + len(s.oracle.logs)*diaryBytes + 4*len(s.oracle.healing) + 8*len(s.hosts)
 	}
 	m.PerNode = (m.Machines + m.Hosts + m.Caches + m.Events + m.Messages + m.Tables) / s.cfg.Nodes
 	return m

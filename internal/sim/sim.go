@@ -43,6 +43,7 @@ type Sim struct {
 	floors   map[[2]uint64]uint64 // the latest sequence number that an asker has seen of a name
 	query    uint32
 	oracle   *oracle
+	tracer   *tracer
 	broken   error // the first violation; nothing runs after it
 	atOnce   int   // events at this very moment
 	gone     bool  // the machine that is being stepped has left

@@ -10,6 +10,7 @@ import (
 const (
 	hostBytes       = int(unsafe.Sizeof(host{}))
 	watchBytes      = int(unsafe.Sizeof(watch{}))
+	diaryBytes      = int(unsafe.Sizeof(diary{}))
 	eventBytes      = int(unsafe.Sizeof(event{}))
 	blockBytes      = int(unsafe.Sizeof(block{}))
 	cacheEntryBytes = int(unsafe.Sizeof(core.CacheEntry{}))
