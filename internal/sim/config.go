@@ -68,6 +68,11 @@ type Config struct {
 	// Check is how closely the oracle watches; CheckFull up to 2 000 nodes, else
 	// CheckBasic.
 	Check Check
+
+	// Strict lets the oracle hold a policy of 2007 or 2010 to the rules that it breaks by
+	// design (PROTOCOL.md section 11): R5 and R6 for a queue, R3 and R7 for quitting
+	// under load. False by default, so that such a policy can be rehearsed to its end.
+	Strict bool
 }
 
 // Service is how fast a host handles messages. Messages beyond its queue are dropped.

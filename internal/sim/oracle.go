@@ -15,6 +15,10 @@ import (
 type oracle struct {
 	s    *Sim
 	full bool
+	// What the policy does not claim to do is not checked: to keep slots, to answer
+	// keepalives whatever waits, to stay under load. See Config.Strict.
+	slots, prompt, steady bool
+
 	book *book // its own view: what it learns is not what a machine knows
 	host []watch
 	logs []diary // of each host, with CheckFull
@@ -75,8 +79,11 @@ func newOracle(s *Sim) *oracle {
 	p := &s.cfg.Policy
 	o := &oracle{
 		s: s, full: s.cfg.Check == CheckFull,
-		book: newBook(&s.cfg, s.book.key),
-		host: make([]watch, len(s.hosts)),
+		slots:  p.Queue == 0 || s.cfg.Strict,
+		prompt: p.Queue == 0 || !p.QueueAll || s.cfg.Strict,
+		steady: p.QuitOverload == 0 || s.cfg.Strict,
+		book:   newBook(&s.cfg, s.book.key),
+		host:   make([]watch, len(s.hosts)),
 	}
 	for _, d := range []vtime.Duration{slotHorizon + slotPatience, p.BackoffMax, p.FullWait, p.Patience, 2 * p.LoginPatience, p.RetryPause, vtime.Minute} {
 		o.orphanWait = max(o.orphanWait, d+p.Patience+p.StartSpread)
@@ -126,12 +133,12 @@ func (o *oracle) message(i uint32, in *core.Input) {
 	case in.Plain && kind != wire.KindOffer:
 		o.step.stranger, o.step.allowed = in.From, len(in.Bytes)
 	case in.Plain:
-	case kind == wire.KindKeepalive:
+	case kind == wire.KindKeepalive && o.prompt:
 		var m wire.Keepalive
 		if m.Parse(in.Bytes, o.book) == nil {
 			o.step.alive = in.From
 		}
-	case kind == wire.KindAttach:
+	case kind == wire.KindAttach && o.slots:
 		var m wire.Attach
 		if m.Parse(in.Bytes, o.book) == nil {
 			o.offers.redeem(o, i, in.From, &m)
@@ -155,7 +162,9 @@ func (o *oracle) effect(i uint32, f *core.Effect, b []byte) {
 	case core.EffectSend:
 		o.sent(i, &o.logs[i], f, b)
 	case core.EffectDemoted, core.EffectLeft:
-		o.kept.placed(o, i)
+		if o.steady {
+			o.kept.placed(o, i)
+		}
 	case core.EffectFound:
 		o.names.answer(o, i, f)
 	}
@@ -165,7 +174,7 @@ func (o *oracle) effect(i uint32, f *core.Effect, b []byte) {
 func (o *oracle) demoted(i uint32, w *watch) {
 	p, now := &o.s.cfg.Policy, o.s.now
 	switch {
-	case w.leaving:
+	case w.leaving || !o.steady:
 	case now.Sub(w.promoted) < p.DemoteTenure:
 		o.s.violated("R3", i, "stopped serving after %.1f s, allowed after %.0f s", now.Sub(w.promoted).Seconds(), p.DemoteTenure.Seconds())
 	case o.full && now.Sub(o.logs[i].storm) < p.DemoteCalm:

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/ada420b6/overlay/internal/core"
 	"github.com/ada420b6/overlay/internal/vtime"
 	"github.com/ada420b6/overlay/internal/wire"
 )
@@ -181,6 +183,33 @@ func fault(t *rapid.T, s *Sim) {
 		s.Mend()
 	case "login":
 		s.StopLogin()
+	}
+}
+
+// TestOldPolicies rehearses what took the network down: the oracle lets it happen, and
+// calls it by its name when it is strict.
+func TestOldPolicies(t *testing.T) {
+	quits := func(c *Config) {
+		c.Policy.QuitOverload, c.Policy.AttachRate, c.Policy.AttachBurst = 5*vtime.Second, 1, 1
+	}
+	for _, tc := range []struct {
+		rule  string
+		level Check
+		set   func(*Config)
+	}{
+		{"R6", CheckFull, func(*Config) {}},
+		{"R3", CheckBasic, quits},
+	} {
+		for _, strict := range []bool{false, true} {
+			cfg := DefaultConfig(300)
+			cfg.Policy, cfg.Check, cfg.Strict = core.NaivePolicy(), tc.level, strict
+			tc.set(&cfg)
+			err := newRun(t, cfg, vtime.Minute).Run(10 * vtime.Minute)
+			var v *Violation
+			if errors.As(err, &v); strict && (v == nil || v.Rule != tc.rule) || !strict && err != nil {
+				t.Errorf("strict %v: got %v, want a violation of %s only when strict", strict, err, tc.rule)
+			}
+		}
 	}
 }
 
