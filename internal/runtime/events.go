@@ -50,7 +50,7 @@ const (
 	// eventQueue bounds what waits for one subscriber: a node has a few events a minute,
 	// a supernode that is promoted in a storm a dozen. The oldest are dropped.
 	eventQueue = 64
-	// maxSubscribers bounds the subscribers: 256 x 64 x 72 B = 1.2 MB.
+	// maxSubscribers bounds the subscribers: 256 x 64 x 88 B = 1.4 MB.
 	maxSubscribers = 256
 )
 

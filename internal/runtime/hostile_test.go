@@ -132,13 +132,13 @@ func TestSweepAlways(t *testing.T) {
 		talk(t, w.nodes["j"], ej, "i")
 		w.start("k", func(c *runtime.Config) { c.Role = core.RoleNode })
 		w.attached(w.nodes["k"], 2*time.Minute)
-		for _, name := range []string{"a", "f"} { // a supernode and a node go, and come back
-			if err := w.nodes[name].Close(); err != nil {
+		for _, name := range []string{"h", "i", "j", "g"} { // whose records nobody needs any more
+			if _, err := w.nodes["k"].Lookup(t.Context(), name); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for _, name := range []string{"h", "i", "j", "g"} { // whose records nobody needs any more
-			if _, err := w.nodes["k"].Lookup(t.Context(), name); err != nil {
+		for _, name := range []string{"a", "f"} { // a supernode and a node go
+			if err := w.nodes[name].Close(); err != nil {
 				t.Fatal(err)
 			}
 		}

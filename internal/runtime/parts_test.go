@@ -9,9 +9,11 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/path"
+	"github.com/ada420b6/overlay/internal/runtime/memnet"
 	"github.com/ada420b6/overlay/internal/vtime"
 )
 
@@ -229,5 +231,44 @@ func TestKeeperReportsOnce(t *testing.T) {
 	}
 	if n := len(failed); n != 0 {
 		t.Errorf("reported %d times more", n)
+	}
+}
+
+// The comments name what an entry of the book and a buffered event cost.
+func TestSizes(t *testing.T) {
+	if n := unsafe.Sizeof(entry{}); n > 800 {
+		t.Errorf("an entry has %d bytes", n)
+	}
+	t.Logf("entry %d, event %d bytes", unsafe.Sizeof(entry{}), unsafe.Sizeof(Event{}))
+}
+
+// Strangers fill their own queue only; what a session sends, and the answer to a probe of
+// this node's own, have another.
+func TestLanes(t *testing.T) {
+	pc, err := memnet.New(memnet.Config{}).Listen("11.1.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	s := newSocket(pc)
+	put := func(head byte, from string) bool {
+		b := path.NewBuffer()
+		b.Space()[0] = head
+		b.SetLen(100)
+		return s.sort(b, netip.MustParseAddrPort(from))
+	}
+	for range 2 * strangerQueue {
+		put(typeInit, "11.2.0.1:1")
+		put(headPlain, "11.2.0.1:1")
+	}
+	if full := s.n.strangersFull.Load(); full != 3*strangerQueue || len(s.others) != strangerQueue || len(s.live) != 0 {
+		t.Fatalf("%d dropped, %d and %d queued", full, len(s.others), len(s.live))
+	}
+	s.asked.note(5, netip.MustParseAddrPort("11.3.0.1:1"))
+	if !put(0x13, "11.2.0.1:1") || !put(headPlain, "11.3.0.1:1") || len(s.live) != 2 {
+		t.Fatalf("%d of sessions queued", len(s.live))
+	}
+	if put(0x16, "11.2.0.1:1") || put(0x21, "11.2.0.1:1") || s.n.notOurs.Load() != 2 {
+		t.Fatalf("%d counted as not ours", s.n.notOurs.Load())
 	}
 }

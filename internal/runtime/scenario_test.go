@@ -125,6 +125,27 @@ func pingpong(t *testing.T, c net.Conn, n int) {
 	}
 }
 
+// A node finds out that it can be reached from outside: a supernode dials it back from
+// an address that it has never written to. Until then it can't be called upon to serve.
+func TestAble(t *testing.T) {
+	inWorld(t, memnet.Config{Seed: 10}, func(t *testing.T, w *world) {
+		for _, name := range []string{"s0", "s1", "s2"} {
+			w.attached(w.start(name, func(c *runtime.Config) { c.Role = core.RoleSupernode }), time.Minute)
+		}
+		auto := w.start("auto", nil)
+		node := w.start("node", func(c *runtime.Config) { c.Role = core.RoleNode })
+		w.attached(auto, time.Minute)
+		w.attached(node, time.Minute)
+		<-time.After(5 * time.Minute)
+		if s := auto.Status(); !s.Able && !s.Supernode {
+			t.Errorf("not found to be reachable: %+v", s)
+		}
+		if s := node.Status(); s.Able || s.Supernode {
+			t.Errorf("a node that shall not serve is able to: %+v", s)
+		}
+	})
+}
+
 func TestNameTaken(t *testing.T) {
 	inWorld(t, memnet.Config{}, func(t *testing.T, w *world) {
 		w.attached(w.start("bob", nil), time.Minute)

@@ -32,7 +32,7 @@ func onLoopback(tb testing.TB) (a, b *runtime.Node) {
 	policy.StartSpread = 0
 	start := func(invite cert.Invite, name string, role core.Role) *runtime.Node {
 		n, err := runtime.Start(tb.Context(), runtime.Config{
-			Invite: invite, Name: name, Role: role, Policy: policy, Address: "127.0.0.1:0",
+			Invite: invite, Name: name, Role: role, Policy: policy, // on every address of the machine
 		})
 		if err != nil {
 			tb.Fatal(err)
