@@ -84,6 +84,7 @@ func (s *step) round(class wire.Class) {
 	}
 	var buf [attach.MaxAsked]ident.Handle
 	cands := s.candidates(buf[:0], min(width, left, attach.MaxAsked))
+	n.dry = len(cands) == 0
 	nonce := n.rng.Uint64()
 	m := wire.Probe{Nonce: nonce, Class: class}
 	for _, h := range cands {
@@ -260,10 +261,17 @@ func (s *step) onRefuse() {
 
 // learn enters supernodes that somebody named into the host cache.
 func (s *step) learn(peers []ident.Handle) {
+	n, learned := s.n, false
 	for _, h := range peers {
-		if h != s.n.self {
-			attach.Cache(s.env.Cache).Learn(h, s.env.Book, &s.n.rng)
+		if h != n.self && attach.Cache(s.env.Cache).Learn(h, s.env.Book, &n.rng) {
+			learned = true
 		}
+	}
+	// A search that found nobody to ask goes on as soon as there is somebody. The pause
+	// keeps those who heard of a new supernode together from coming together.
+	if learned && n.dry && n.seek.Phase == attach.Resting {
+		n.dry = false
+		n.seek.Rest(s.now.Add(vtime.Duration(n.rng.Between(0, int64(vtime.Second)))))
 	}
 }
 

@@ -45,6 +45,7 @@ type Node struct {
 	certified bool
 	wasSuper  bool // it was a supernode when it last went down
 	leaving   bool
+	dry       bool // the last round found nobody to ask
 	first     bool // no attachment has stood since the start: anchors are asked first
 
 	at     [2]attachment
