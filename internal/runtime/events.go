@@ -58,10 +58,12 @@ const (
 type events struct {
 	mu     sync.Mutex
 	to     map[*Subscription]struct{}
+	first  []Event // what happened before anybody could subscribe: one per damaged file
 	closed bool
 }
 
-// Subscription receives a node's events from the moment it was made.
+// Subscription receives a node's events from the moment it was made, after those of the
+// start itself: EventDamaged.
 type Subscription struct {
 	from *events
 	wake chan struct{}
@@ -78,6 +80,9 @@ func (e *events) subscribe() *Subscription {
 	s := &Subscription{from: e, wake: make(chan struct{}, 1)}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	for _, ev := range e.first {
+		s.put(ev)
+	}
 	if e.closed || len(e.to) >= maxSubscribers {
 		s.closed = true
 		return s
@@ -87,6 +92,14 @@ func (e *events) subscribe() *Subscription {
 	}
 	e.to[s] = struct{}{}
 	return s
+}
+
+// begin notes what happened before the node was up: every subscription begins with it.
+func (e *events) begin(ev Event) {
+	ev.Time = time.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.first = append(e.first, ev)
 }
 
 // emit hands ev to every subscriber, and never waits for one.

@@ -4,6 +4,7 @@ import (
 	"context"
 	cryptorand "crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -80,6 +81,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	n := newNode(c, had)
 	for _, x := range had.damaged {
 		n.log.Error("a file of the state directory was damaged and is replaced", "file", x.File, "error", x.Err)
+		n.events.begin(Event{Kind: EventDamaged, Err: fmt.Errorf("%s: %w", x.File, x.Err)})
 	}
 	if st != nil {
 		n.keeper = newKeeper(st, n.log, func(err error) { n.events.emit(Event{Kind: EventUnsaved, Err: err}) })

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -246,6 +247,49 @@ func TestReplay(t *testing.T) {
 			if err := runtime.Replay(bytes.NewReader(forged)); !errors.Is(err, runtime.ErrDiverged) {
 				t.Errorf("recording %d was changed: %v", i, err)
 			}
+		}
+	})
+}
+
+// A damaged file is told to whoever asks, and the node comes up all the same.
+func TestDamagedStateIsTold(t *testing.T) {
+	inWorld(t, memnet.Config{}, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		n := w.start("a", func(c *runtime.Config) { c.StateDir = dir })
+		w.attached(n, time.Minute)
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"certificate", "hostcache"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("?"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.hosts = 0
+		again := w.start("a", func(c *runtime.Config) { c.StateDir = dir })
+		sub := again.Events()
+		for range 2 {
+			if ev, err := sub.Next(t.Context()); err != nil || ev.Kind != runtime.EventDamaged || ev.Err == nil {
+				t.Fatalf("%+v: %v", ev, err)
+			}
+		}
+		w.attached(again, time.Minute)
+		if again.Key() != n.Key() {
+			t.Error("the identity was lost with the certificate")
+		}
+	})
+}
+
+// A state directory that can't be used is an error of the start, which names it.
+func TestUnusableStateDir(t *testing.T) {
+	inWorld(t, memnet.Config{}, func(t *testing.T, w *world) {
+		file := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := runtime.Start(t.Context(), runtime.Config{Invite: w.invite, Name: "a", StateDir: file, ListenPacket: w.net.Host(loginAddr)})
+		if err == nil || !strings.Contains(err.Error(), file) {
+			t.Fatalf("%v", err)
 		}
 	})
 }
