@@ -194,86 +194,95 @@ func (h HealingPolicy) core() core.Policy {
 // pair copies every field from h to p, or back: one list, so that no field can be
 // forgotten in one direction.
 func (h *HealingPolicy) pair(p *core.Policy, to bool) {
-	num := func(a, b *int) {
-		if to {
-			*b = *a
-		} else {
-			*a = *b
-		}
+	c := copier{to}
+	h.pairNode(p, c)
+	h.pairTier(p, c)
+	h.pairDisease(p, c)
+}
+
+// copier copies one field, from the public policy to the protocol's or back.
+type copier struct{ to bool }
+
+func (c copier) num(a, b *int)   { either(c.to, a, b) }
+func (c copier) flag(a, b *bool) { either(c.to, a, b) }
+
+func (c copier) span(a *time.Duration, b *vtime.Duration) { either(c.to, a, (*time.Duration)(b)) }
+
+func (c copier) load(a *float64, b *uint8) {
+	if c.to {
+		*b = uint8(*a*load128 + 0.5)
+	} else {
+		*a = float64(*b) / load128
 	}
-	flag := func(a, b *bool) {
-		if to {
-			*b = *a
-		} else {
-			*a = *b
-		}
+}
+
+func either[T any](to bool, a, b *T) {
+	if to {
+		*b = *a
+	} else {
+		*a = *b
 	}
-	span := func(a *time.Duration, b *vtime.Duration) {
-		if to {
-			*b = vtime.Duration(*a)
-		} else {
-			*a = time.Duration(*b)
-		}
-	}
-	load := func(a *float64, b *uint8) {
-		if to {
-			*b = uint8(*a*load128 + 0.5)
-		} else {
-			*a = float64(*b) / load128
-		}
-	}
-	num(&h.Attachments, &p.Attachments)
-	span(&h.StartSpread, &p.StartSpread)
-	span(&h.Patience, &p.Patience)
-	num(&h.ProbeWidth, &p.ProbeWidth)
-	num(&h.ProbeMax, &p.ProbeMax)
-	span(&h.OfferTie, &p.OfferTie)
-	num(&h.QuickRounds, &p.QuickRounds)
-	num(&h.LoginRounds, &p.LoginRounds)
-	span(&h.BackoffMin, &p.BackoffMin)
-	span(&h.BackoffMax, &p.BackoffMax)
-	num(&h.PacketBudget, &p.PacketBudget)
-	span(&h.SecondRetry, &p.SecondRetry)
-	num(&h.Anchors, &p.Anchors)
-	num(&h.AttachRate, &p.AttachRate)
-	num(&h.AttachBurst, &p.AttachBurst)
-	num(&h.NormalSlots, &p.NormalSlots)
-	num(&h.ThinSlots, &p.ThinSlots)
-	span(&h.FullWait, &p.FullWait)
-	span(&h.Keepalive, &p.Keepalive)
-	span(&h.KeepaliveThin, &p.KeepaliveThin)
-	span(&h.CheckStep, &p.CheckStep)
-	span(&h.PingPeriod, &p.PingPeriod)
-	span(&h.PingTimeout, &p.PingTimeout)
-	span(&h.SuspicionMin, &p.SuspicionMin)
-	span(&h.SuspicionMax, &p.SuspicionMax)
-	span(&h.GossipPeriod, &p.GossipPeriod)
-	num(&h.GossipFanout, &p.GossipFanout)
-	num(&h.GossipBytes, &p.GossipBytes)
-	span(&h.AntiEntropy, &p.AntiEntropy)
-	span(&h.AskDead, &p.AskDead)
-	span(&h.Tombstone, &p.Tombstone)
-	num(&h.MinTier, &p.MinTier)
-	span(&h.ScalePeriod, &p.ScalePeriod)
-	load(&h.PromoteAbove, &p.PromoteAbove)
-	load(&h.DemoteBelow, &p.DemoteBelow)
-	span(&h.DemoteTenure, &p.DemoteTenure)
-	span(&h.DemoteCalm, &p.DemoteCalm)
-	num(&h.Replicas, &p.Replicas)
-	span(&h.LookupHedge, &p.LookupHedge)
-	span(&h.LookupTimeout, &p.LookupTimeout)
-	span(&h.PutRetry, &p.PutRetry)
-	span(&h.LoginPatience, &p.LoginPatience)
-	num(&h.LoginQueue, &p.LoginQueue)
-	span(&h.LoginLife, &p.LoginLife)
-	span(&h.RenewRetry, &p.RenewRetry)
-	flag(&h.LoginFirst, &p.LoginFirst)
-	num(&h.Queue, &p.Queue)
-	span(&h.QueueLife, &p.QueueLife)
-	flag(&h.QueueKeepalives, &p.QueueAll)
-	span(&h.RetryPause, &p.RetryPause)
-	span(&h.ServeDelay, &p.ServeDelay)
-	span(&h.QuitOverload, &p.QuitOverload)
+}
+
+func (h *HealingPolicy) pairNode(p *core.Policy, c copier) {
+	c.num(&h.Attachments, &p.Attachments)
+	c.span(&h.StartSpread, &p.StartSpread)
+	c.span(&h.Patience, &p.Patience)
+	c.num(&h.ProbeWidth, &p.ProbeWidth)
+	c.num(&h.ProbeMax, &p.ProbeMax)
+	c.span(&h.OfferTie, &p.OfferTie)
+	c.num(&h.QuickRounds, &p.QuickRounds)
+	c.num(&h.LoginRounds, &p.LoginRounds)
+	c.span(&h.BackoffMin, &p.BackoffMin)
+	c.span(&h.BackoffMax, &p.BackoffMax)
+	c.num(&h.PacketBudget, &p.PacketBudget)
+	c.span(&h.SecondRetry, &p.SecondRetry)
+	c.num(&h.Anchors, &p.Anchors)
+	c.span(&h.Keepalive, &p.Keepalive)
+	c.span(&h.KeepaliveThin, &p.KeepaliveThin)
+	c.span(&h.CheckStep, &p.CheckStep)
+	c.span(&h.LoginPatience, &p.LoginPatience)
+	c.num(&h.LoginQueue, &p.LoginQueue)
+	c.span(&h.LoginLife, &p.LoginLife)
+	c.span(&h.RenewRetry, &p.RenewRetry)
+}
+
+func (h *HealingPolicy) pairTier(p *core.Policy, c copier) {
+	c.num(&h.AttachRate, &p.AttachRate)
+	c.num(&h.AttachBurst, &p.AttachBurst)
+	c.num(&h.NormalSlots, &p.NormalSlots)
+	c.num(&h.ThinSlots, &p.ThinSlots)
+	c.span(&h.FullWait, &p.FullWait)
+	c.span(&h.PingPeriod, &p.PingPeriod)
+	c.span(&h.PingTimeout, &p.PingTimeout)
+	c.span(&h.SuspicionMin, &p.SuspicionMin)
+	c.span(&h.SuspicionMax, &p.SuspicionMax)
+	c.span(&h.GossipPeriod, &p.GossipPeriod)
+	c.num(&h.GossipFanout, &p.GossipFanout)
+	c.num(&h.GossipBytes, &p.GossipBytes)
+	c.span(&h.AntiEntropy, &p.AntiEntropy)
+	c.span(&h.AskDead, &p.AskDead)
+	c.span(&h.Tombstone, &p.Tombstone)
+	c.num(&h.MinTier, &p.MinTier)
+	c.span(&h.ScalePeriod, &p.ScalePeriod)
+	c.load(&h.PromoteAbove, &p.PromoteAbove)
+	c.load(&h.DemoteBelow, &p.DemoteBelow)
+	c.span(&h.DemoteTenure, &p.DemoteTenure)
+	c.span(&h.DemoteCalm, &p.DemoteCalm)
+	c.num(&h.Replicas, &p.Replicas)
+	c.span(&h.LookupHedge, &p.LookupHedge)
+	c.span(&h.LookupTimeout, &p.LookupTimeout)
+	c.span(&h.PutRetry, &p.PutRetry)
+}
+
+func (h *HealingPolicy) pairDisease(p *core.Policy, c copier) {
+	c.flag(&h.LoginFirst, &p.LoginFirst)
+	c.num(&h.Queue, &p.Queue)
+	c.span(&h.QueueLife, &p.QueueLife)
+	c.flag(&h.QueueKeepalives, &p.QueueAll)
+	c.span(&h.RetryPause, &p.RetryPause)
+	c.span(&h.ServeDelay, &p.ServeDelay)
+	c.span(&h.QuitOverload, &p.QuitOverload)
 }
 
 // rule is what a field of a policy must keep to.

@@ -40,6 +40,7 @@ type Offer struct {
 // Seeker is the search for one attachment. The zero value is Idle.
 type Seeker struct {
 	Phase    Phase
+	Class    uint8          // what the slot was asked for, as the caller counts; an attach must say the same
 	asked    uint8          // probes sent in this round
 	answered uint8          // bit i: asked[i] has answered
 	busy     bool           // somebody answered that he is full
@@ -76,9 +77,9 @@ func (s *Seeker) Quiet() int { return int(s.quiet) }
 func (s *Seeker) Heard() { s.quiet = 0 }
 
 // Ask begins a round: the caller sends a probe with nonce to each of cands.
-func (s *Seeker) Ask(cands []ident.Handle, nonce uint64, now vtime.Time, patience vtime.Duration) {
+func (s *Seeker) Ask(cands []ident.Handle, class uint8, nonce uint64, now vtime.Time, patience vtime.Duration) {
 	invariant.Check(len(cands) <= MaxAsked, "attach: a round asks more than MaxAsked")
-	*s = Seeker{Phase: Asking, quiet: s.quiet, Nonce: nonce, began: now, until: now.Add(patience)}
+	*s = Seeker{Phase: Asking, Class: class, quiet: s.quiet, Nonce: nonce, began: now, until: now.Add(patience)}
 	s.asked = uint8(copy(s.cands[:], cands))
 }
 

@@ -50,7 +50,7 @@ func (s *step) seekDue() {
 		case attach.Round:
 			s.round(class)
 		case attach.Join:
-			s.join(class)
+			s.join()
 		case attach.Failed:
 			s.roundFailed(class)
 		}
@@ -91,7 +91,7 @@ func (s *step) round(class wire.Class) {
 		s.out.sendPlain(h, m.Append(s.out.begin(), s.env.Book))
 	}
 	n.budget.Spend(len(cands))
-	n.seek.Ask(cands, nonce, s.now, s.p.Patience)
+	n.seek.Ask(cands, uint8(class), nonce, s.now, s.p.Patience)
 }
 
 // candidates draws whom to ask: whoever a leaving supernode has named, then from the
@@ -143,14 +143,14 @@ func (s *step) groupHeld() ident.Group {
 }
 
 // join comes at the slot: it asks for the attachment with a record that lists it.
-func (s *step) join(class wire.Class) {
+func (s *step) join() {
 	n, o := s.n, s.n.seek.Held()
 	if n.budget.Left(s.now, s.p.PacketBudget) == 0 {
 		return // the first try was provided for; a repeated one may be missed
 	}
 	n.budget.Spend(1)
 	n.seq++
-	m := wire.Attach{Nonce: n.seek.Nonce, Class: class, Slot: o.Slot, Cookie: o.Cookie, Able: n.able(), Record: s.recordWith(o.Peer)}
+	m := wire.Attach{Nonce: n.seek.Nonce, Class: wire.Class(n.seek.Class), Slot: o.Slot, Cookie: o.Cookie, Able: n.able(), Record: s.recordWith(o.Peer)}
 	s.out.send(o.Peer, m.Append(s.out.begin(), s.env.Book), true)
 }
 

@@ -39,17 +39,16 @@ type labEvent struct {
 }
 
 type labHost struct {
-	node    Node
-	login   *LoginServer
-	env     Env
-	out     Effects
-	up      bool
-	epoch   int
-	cert    bool
-	was     bool
-	boots   uint64
-	events  []Effect
-	attachs int
+	node   Node
+	login  *LoginServer
+	env    Env
+	out    Effects
+	up     bool
+	epoch  int
+	cert   bool
+	was    bool
+	boots  uint64
+	events []Effect
 }
 
 const labLatency = 40 * vtime.Millisecond

@@ -120,7 +120,7 @@ func (l *LoginServer) message(env *Env, now vtime.Time, in *Input, out *Effects)
 	case wire.KindVerify:
 		var m wire.Verify
 		if err = m.Parse(in.Bytes, env.Book); err == nil {
-			d := wire.DialBack{Nonce: m.Nonce}
+			d := wire.DialBack(m)
 			out.push(Effect{Kind: EffectSend, Peer: in.From, Plain: true, Elsewhere: true}, d.Append(out.begin(), env.Book))
 		}
 	default:

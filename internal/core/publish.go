@@ -2,7 +2,6 @@ package core
 
 import (
 	"github.com/ada420b6/overlay/internal/ident"
-	"github.com/ada420b6/overlay/internal/vtime"
 	"github.com/ada420b6/overlay/internal/wire"
 )
 
@@ -81,6 +80,3 @@ func (s *step) onPublishAck() {
 	}
 	s.heard(i)
 }
-
-// sub returns how long it is until t, at least 0.
-func (s *step) until(t vtime.Time) vtime.Duration { return max(0, t.Sub(s.now)) }

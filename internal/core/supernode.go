@@ -203,11 +203,14 @@ func (sn *Supernode) deadline() vtime.Time {
 	t = vtime.Earlier(t, vtime.Earlier(sn.askAt, sn.announce))
 	t = vtime.Earlier(t, vtime.Earlier(sn.prober.Next(), sn.roster.NextDeadline()))
 	t = vtime.Earlier(t, vtime.Earlier(sn.fresh.Next(), sn.puts.Next()))
-	t = vtime.Earlier(t, vtime.Earlier(sn.lookups.Next(), sn.scaleAt))
+	t = vtime.Earlier(t, sn.lookups.Next())
 	for i := range sn.channels {
 		t = vtime.Earlier(t, sn.channels[i].due())
 	}
-	return vtime.Earlier(vtime.Earlier(t, sn.appointAt), sn.leaveBy)
+	if sn.leaveBy != vtime.Never { // who leaves appoints nobody and has decided
+		return vtime.Earlier(t, sn.leaveBy)
+	}
+	return vtime.Earlier(t, vtime.Earlier(sn.scaleAt, sn.appointAt))
 }
 
 // superForgotten means that peer's machine has rebooted: what it held here is void. A
