@@ -15,6 +15,7 @@ import (
 const (
 	joinPatience     = 45 * time.Second // for all nodes to join, at most
 	tierPatience     = 15 * time.Second // for the tier to form
+	secondPatience   = 10 * time.Second // for second attachments
 	transferPatience = 60 * time.Second
 	healPatience     = 90 * time.Second
 	callPatience     = 3 * time.Second // for one call by name
@@ -106,7 +107,24 @@ func (w *world) join(ctx context.Context, r *result) error {
 		return fmt.Errorf("the tier has %d supernodes, %d are wanted: %w", r.Supernodes, want, err)
 	}
 	w.tell.say("%d of them have become supernodes, by themselves", r.Supernodes)
+	var two int
+	_ = w.until(ctx, secondPatience, func() bool { // not everybody has to have a second one
+		two = w.twice()
+		w.tell.progress("%d nodes are attached to two supernodes", two)
+		return two >= r.Joined-r.Supernodes
+	})
+	w.tell.say("%d nodes are attached to two of them", two)
 	return nil
+}
+
+// twice counts the nodes that are attached to two supernodes.
+func (w *world) twice() (n int) {
+	for i := range w.nodes {
+		if w.node(i).Status().Supernodes == 2 {
+			n++
+		}
+	}
+	return n
 }
 
 // start lets node i join, or come back.
