@@ -141,7 +141,11 @@ func (s *Sim) sides(part func(i int) int) {
 }
 
 // Mend makes the network whole again.
-func (s *Sim) Mend() { s.net.cut = nil }
+func (s *Sim) Mend() {
+	if s.net.cut != nil {
+		s.net.cut, s.net.mended = nil, s.now
+	}
+}
 
 // Disturb sets the probabilities of loss, duplication and reordering, each 0 to 1, from
 // here on.

@@ -26,7 +26,8 @@ type network struct {
 	draw    uint64
 	// cut[a][b] says that messages from side a to side b are lost; nil when the
 	// network is whole.
-	cut *[maxSides][maxSides]bool
+	cut    *[maxSides][maxSides]bool
+	mended vtime.Time // when it last became whole
 }
 
 // maxSides is the largest number of parts a partition can have.

@@ -165,6 +165,7 @@ func (o *oracle) effect(i uint32, f *core.Effect, b []byte) {
 		if o.steady {
 			o.kept.placed(o, i)
 		}
+		w.promoted = vtime.Never
 	case core.EffectFound:
 		o.names.answer(o, i, f)
 	}
@@ -180,7 +181,6 @@ func (o *oracle) demoted(i uint32, w *watch) {
 	case o.full && now.Sub(o.logs[i].storm) < p.DemoteCalm:
 		o.s.violated("R3", i, "stopped serving %.1f s after a storm, allowed after %.0f s", now.Sub(o.logs[i].storm).Seconds(), p.DemoteCalm.Seconds())
 	}
-	w.promoted = vtime.Never
 }
 
 // sent reads one message.

@@ -157,9 +157,29 @@ func (t holding) placed(x *oracle, super uint32) {
 		switch f := t[super][node]; {
 		case !f.said:
 			s.violated("R7", super, "went without a goodbye to node %d, which is attached to it", s.number(node))
-		case f.alternates == 0 && s.stats.serving > 2 && s.net.cut == nil:
+		case f.alternates == 0 && x.elsewhere(super):
 			s.violated("R7", super, "said goodbye to node %d without naming anybody to go to", s.number(node))
 		}
 	}
 	delete(t, super)
+}
+
+// settledIn is how long after its beginning or the end of a partition a supernode must
+// be known to the others: two rounds of anti-entropy.
+const settledIn = vtime.Minute
+
+// elsewhere reports whether a supernode that goes must have known of another one that
+// stays.
+func (x *oracle) elsewhere(super uint32) bool {
+	s := x.s
+	if s.net.cut != nil || s.now.Sub(s.net.mended) < settledIn || s.now.Sub(x.host[super].promoted) < settledIn {
+		return false
+	}
+	for i := range uint32(s.added) {
+		w := &x.host[i]
+		if i != super && s.hosts[i].is(hostServing) && !w.leaving && s.now.Sub(w.promoted) >= settledIn {
+			return true
+		}
+	}
+	return false
 }

@@ -112,6 +112,22 @@ var breaches = []struct {
 		s.Leave(busiest(s))
 		return s.Run(vtime.Minute)
 	}},
+	{"R7", "a supernode leaves and names nobody", func(s *Sim) error {
+		s.mutate = func(i uint32, f *core.Effect, b []byte) bool {
+			if wire.KindOf(b) == wire.KindGoodbye {
+				s.oracle.kept.goodbye(i, f.Peer, 0)
+				s.oracle.full = false // it has read this goodbye already
+			} else {
+				s.oracle.full = true
+			}
+			return true
+		}
+		if err := s.Run(vtime.Minute); err != nil {
+			return err
+		}
+		s.Leave(busiest(s))
+		return s.Run(vtime.Minute)
+	}},
 	{"R8", "an answer is forged", func(s *Sim) error {
 		s.mutate = func(_ uint32, f *core.Effect, _ []byte) bool {
 			if f.Kind == core.EffectFound {
