@@ -193,7 +193,7 @@ func (n *Node) Status() Status {
 	status := Status{
 		Name: n.name, Attached: len(s.Attached) > 0, Supernode: s.Supernode, Able: s.Able, Supernodes: len(s.Attached),
 		Storm: s.Storm, Cached: s.Remembers, Sent: s.Traffic.PacketsOut, Received: s.Traffic.PacketsIn,
-		Dropped: s.Drops.Total(), HealingPackets: int(s.Healing),
+		Dropped: s.Dropped(), HealingPackets: int(s.Healing),
 	}
 	if s.Supernode {
 		status.Supernodes = 0

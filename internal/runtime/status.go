@@ -111,10 +111,11 @@ func (n *Node) status() Status {
 	return s
 }
 
-// Total is the sum of all reasons.
-func (d *Drops) Total() uint64 {
-	return d.NotOurs + d.OtherNetwork + d.LiveFull + d.StrangersFull + d.NoSource + d.ReadErrors + d.WriteErrors +
-		d.NoAddress + d.Unsent + d.DialBacks + d.RelayWrongEnd + d.Senseless
+// Dropped is how many datagrams were received and did nothing, for whatever reason.
+func (s *Status) Dropped() uint64 {
+	d, p := &s.Drops, &s.Path
+	return d.NotOurs + d.OtherNetwork + d.LiveFull + d.StrangersFull + d.NoSource + d.RelayWrongEnd + d.Senseless +
+		s.Session.Dropped() + p.UnknownChannel + p.WrongSource + p.QueueFull
 }
 
 func (s *socket) traffic() Traffic {

@@ -41,3 +41,11 @@ type Counters struct {
 	// Payloads of Send that went nowhere.
 	QueueDropped uint64 // displaced from a full queue, too old, or without a session
 }
+
+// Dropped is the sum of all reasons why a packet that was received did nothing.
+func (c *Counters) Dropped() uint64 {
+	return c.Truncated + c.Oversized + c.NewerVersion + c.OlderVersion + c.UnknownType +
+		c.WrongMac1 + c.ReplayedInit + c.CookiesSent + c.BadInit + c.PendingFull + c.SessionsFull +
+		c.UnknownHandshake + c.BadResponse + c.BadCookie +
+		c.EarlyTransport + c.UnknownSession + c.BadTransport + c.ReplayedPacket + c.ForgedReset
+}
