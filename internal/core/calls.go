@@ -218,8 +218,11 @@ func (s *step) hangup() {
 		if d.peer != s.in.From {
 			continue
 		}
-		if d.open != 0 {
+		switch {
+		case d.open != 0 && d.relay != s.n.self:
 			s.tellRelay(d.relay, &wire.RelayClose{Channel: d.open})
+		case d.open != 0 && s.env.Super != nil:
+			s.closeRelay(d.open, s.n.self)
 		}
 		d.peer, d.until = ident.None, s.now
 		return

@@ -49,9 +49,11 @@ func (s *step) enrol() {
 		e.phase, e.until = postponing, s.now.Add(s.p.BackoffMax)
 		return
 	}
+	if e.tries == 0 || s.p.LoginFirst { // in 2007 an answer that came late was worth nothing
+		e.nonce = s.n.rng.Uint64()
+	}
 	if e.tries == 0 {
 		e.which = uint8(s.n.rng.Intn(len(s.env.Logins)))
-		e.nonce = s.n.rng.Uint64()
 	} else {
 		e.which = uint8((int(e.which) + 1) % len(s.env.Logins))
 	}

@@ -86,8 +86,8 @@ func (s *step) round(class wire.Class) {
 	cands := s.candidates(buf[:0], min(width, left, attach.MaxAsked))
 	n.dry = len(cands) == 0
 	nonce := n.rng.Uint64()
-	m := wire.Probe{Nonce: nonce, Class: class}
 	for _, h := range cands {
+		m := s.probeFor(h, class, nonce)
 		s.out.sendPlain(h, m.Append(s.out.begin(), s.env.Book))
 	}
 	n.budget.Spend(len(cands))
@@ -150,7 +150,8 @@ func (s *step) join() {
 	}
 	n.budget.Spend(1)
 	n.seq++
-	m := wire.Attach{Nonce: n.seek.Nonce, Class: wire.Class(n.seek.Class), Slot: o.Slot, Cookie: o.Cookie, Able: n.able(), Record: s.recordWith(o.Peer)}
+	class := s.probeFor(o.Peer, wire.Class(n.seek.Class), 0).Class
+	m := wire.Attach{Nonce: n.seek.Nonce, Class: class, Slot: o.Slot, Cookie: o.Cookie, Able: n.able(), Record: s.recordWith(o.Peer)}
 	s.out.send(o.Peer, m.Append(s.out.begin(), s.env.Book), true)
 }
 
@@ -168,6 +169,9 @@ func (s *step) roundFailed(class wire.Class) {
 	quiet, r := n.seek.Quiet(), &n.rng
 	var wait vtime.Duration
 	switch {
+	case class != wire.ClassSecond && wire.Class(n.seek.Class) == wire.ClassSecond:
+		// It was about a second attachment, and now there is none: whoever refused that
+		// will not refuse this.
 	case class == wire.ClassSecond:
 		wait = s.p.SecondRetry + vtime.Duration(r.Between(0, 2*int64(s.p.SecondRetry)))
 	case n.seek.Wait() > 0:
@@ -197,11 +201,11 @@ func (s *step) onOffer() {
 			attach.Cache(s.env.Cache).Bad(s.in.From)
 			s.suggest(m.Peers.All())
 		}
-		n.seek.Denied(s.in.From, m.Nonce, m.Wait, s.now)
+		n.seek.Denied(s.in.From, m.Nonce, min(m.Wait, s.p.FullWait), s.now)
 		return
 	}
 	if n.lasting() > 0 && (m.Wait > slots.SecondWait || m.Load >= slots.SecondLoad) {
-		n.seek.Denied(s.in.From, m.Nonce, max(m.Wait, 1), s.now)
+		n.seek.Denied(s.in.From, m.Nonce, 1, s.now)
 		return
 	}
 	wait := min(m.Wait, slots.Horizon)
@@ -232,6 +236,7 @@ func (s *step) onAccept() {
 	n.seek.Heard()
 	attach.Cache(s.env.Cache).Good(s.in.From)
 	n.first = false
+	n.tickets.keep(Ticket{s.in.From, m.Ticket})
 	s.learn(m.Peers.All())
 	s.adopt(attachment{peer: s.in.From, token: m.Token, thin: m.Thin})
 	s.heardTier(m.Storm, m.Tier)
@@ -252,8 +257,8 @@ func (s *step) onRefuse() {
 	if m.Reason == wire.RefusedClosed || m.Reason == wire.RefusedFull {
 		attach.Cache(s.env.Cache).Bad(s.in.From)
 	}
-	wait := m.Wait
-	if wait == 0 || m.Peers.All() != nil && len(m.Peers.All()) > 0 {
+	wait := min(m.Wait, s.p.FullWait) // a hostile one would name a year
+	if wait == 0 || len(m.Peers.All()) > 0 {
 		wait = vtime.Duration(n.rng.Between(0, int64(s.p.BackoffMin)))
 	}
 	n.seek.Rest(s.now.Add(wait))

@@ -48,15 +48,17 @@ type Input struct {
 
 // Start is what a node comes up with: its identity, its wishes, and what was on disk.
 type Start struct {
-	Self     ident.Handle
-	Name     ident.NameID // 0 for a contribute-only node
-	Key      [2]uint64    // keys the node's generator: the seed
-	Seq      uint64       // first sequence number of its record, later than all it ever used
-	Inc      uint32       // first incarnation as a supernode, later than all it ever used
-	Role     Role
-	Slots    uint32 // normal slots it offers as a supernode; 0 means the policy's
-	WasSuper bool   // it was a supernode when it went down
-	HasCert  bool   // it holds a certificate
+	Self      ident.Handle
+	Name      ident.NameID // 0 for a contribute-only node
+	Key       [2]uint64    // keys the node's generator: the seed
+	TicketKey [2]uint64    // keys the tickets it gives as a supernode: the same after every start
+	Tickets   Tickets      // those it was given
+	Seq       uint64       // first sequence number of its record, later than all it ever used
+	Inc       uint32       // first incarnation as a supernode, later than all it ever used
+	Role      Role
+	Slots     uint32 // normal slots it offers as a supernode; 0 means the policy's
+	WasSuper  bool   // it was a supernode when it went down
+	HasCert   bool   // it holds a certificate
 	// RenewIn is how long from now the certificate should be renewed; no meaning
 	// without one.
 	RenewIn vtime.Duration

@@ -48,14 +48,16 @@ type Node struct {
 	dry       bool // the last round found nobody to ask
 	first     bool // no attachment has stood since the start: anchors are asked first
 
-	at     [2]attachment
-	seek   attach.Seeker
-	hint   ident.Handle // a supernode that one who said goodbye has named
-	budget attach.Budget
-	login  enrolment
-	pub    publication
-	tier   wire.Tier // as the supernodes of this node see it
-	rise   rising
+	at        [2]attachment
+	seek      attach.Seeker
+	tickets   Tickets
+	ticketKey [2]uint64    // keys the tickets that it gives as a supernode
+	hint      ident.Handle // a supernode that one who said goodbye has named
+	budget    attach.Budget
+	login     enrolment
+	pub       publication
+	tier      wire.Tier // as the supernodes of this node see it
+	rise      rising
 }
 
 // step is one Step under way.
@@ -144,6 +146,7 @@ func (s *step) start() {
 	n, w := s.n, &s.in.Start
 	*n = Node{
 		rng: seed.Keyed(w.Key[0], w.Key[1]), self: w.Self, name: w.Name, seq: w.Seq, inc: w.Inc, slots: w.Slots,
+		tickets: w.Tickets, ticketKey: w.TicketKey,
 		role: w.Role, started: true, certified: w.HasCert, wasSuper: w.WasSuper, first: true,
 	}
 	if n.slots == 0 {

@@ -13,6 +13,9 @@ func (n *Node) Refer(env *Env, mark func(ident.Handle)) {
 	for i := range n.at {
 		mark(n.at[i].peer)
 	}
+	for i := range n.tickets {
+		mark(n.tickets[i].Peer)
+	}
 	for _, h := range n.seek.Asked() {
 		mark(h)
 	}

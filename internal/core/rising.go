@@ -45,10 +45,11 @@ func (s *step) riseDue() {
 	if s.now < n.riseDeadline() {
 		return
 	}
+	before := r.reach.Next()
 	if nonce, ask := r.reach.Due(tier.WantDialBacks(int(n.tier.Alive)), s.now, &n.rng); ask {
 		r.nonce, r.again = nonce, s.now
-	} else if s.now >= r.reach.Next() {
-		r.nonce = 0
+	} else if s.now >= before {
+		r.nonce = 0 // the attempt has failed: a NAT, most likely
 	}
 	if r.nonce != 0 && s.now >= r.again {
 		s.verify()

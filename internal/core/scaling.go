@@ -188,7 +188,7 @@ func (s *step) onVerify() {
 	}
 	var to wire.Peers
 	for range tier.WantDialBacks(sn.roster.Usable()) {
-		to.Add(sn.roster.Pick(&s.n.rng, to.All()...))
+		to.Add(s.pickBut(s.in.From, &to))
 	}
 	if len(to.All()) == 0 {
 		s.dialBack(s.in.From, m.Nonce)
@@ -200,13 +200,20 @@ func (s *step) onVerify() {
 	}
 }
 
+// pickBut draws a supernode that is neither h nor in list.
+func (s *step) pickBut(h ident.Handle, list *wire.Peers) ident.Handle {
+	var buf [wire.MaxPeers + 1]ident.Handle
+	not := append(append(buf[:0], h), list.All()...)
+	return s.env.Super.roster.Pick(&s.n.rng, not...)
+}
+
 func (s *step) onDialBackRequest() {
 	var m wire.DialBackRequest
 	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
 		return
 	}
-	// Only a member may send us to an address, and one packet of 18 bytes goes there.
-	if _, ok := s.env.Super.roster.Lookup(s.in.From); !ok {
+	// Only a member may send us to an address, and one packet of 10 bytes goes there.
+	if _, ok := s.env.Super.roster.Lookup(s.in.From); !ok || m.Target == s.n.self {
 		s.n.bad++
 		return
 	}

@@ -73,18 +73,18 @@ func (s *step) onProbe() {
 		return
 	}
 	o := wire.Offer{Nonce: m.Nonce, Storm: s.storm(), Load: s.load(), Peers: s.alternates(s.in.From)}
-	s.offer(&o, m.Class)
+	s.offer(&o, &m)
 	if sn.leaveBy != vtime.Never || s.now < sn.queue.opens {
 		o.Status, o.Wait = wire.OfferNotServing, 0
 	}
 	s.out.sendPlain(s.in.From, o.Append(s.out.begin(), s.env.Book))
 }
 
-// offer fills in what this supernode can give to a class of asker.
-func (s *step) offer(o *wire.Offer, class wire.Class) {
+// offer fills in what this supernode can give to the asker.
+func (s *step) offer(o *wire.Offer, m *wire.Probe) {
 	sn := s.env.Super
 	room := len(sn.held) < int(s.n.slots)+s.thinSlots()
-	if class == wire.ClassSecond {
+	if m.Class == wire.ClassSecond {
 		room = sn.full < int(s.n.slots)*slots.SecondLoad/128
 	}
 	if s.p.Queue > 0 { // as in 2007: come at once, and wait in the queue
@@ -96,8 +96,7 @@ func (s *step) offer(o *wire.Offer, class wire.Class) {
 		o.Wait = s.fullWait()
 		return
 	}
-	q := slots.Request{Class: slots.Class(class), Origin: s.in.Origin, Group: s.in.Group, Load: s.load()}
-	given := sn.cal.Offer(q, s.now, &s.n.rng)
+	given := sn.cal.Offer(s.request(m), s.now, &s.n.rng)
 	if !given.OK {
 		o.Status, o.Wait = wire.OfferFull, given.Wait
 		return
@@ -129,7 +128,8 @@ func (s *step) onAttach() {
 	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
 		return
 	}
-	if i, ok := sn.find(s.in.From); ok && sn.held[i].nonce == m.Nonce {
+	leaving := sn.leaveBy != vtime.Never
+	if i, ok := sn.find(s.in.From); ok && sn.held[i].nonce == m.Nonce && !leaving {
 		sn.held[i].heard = s.now
 		s.accept(&sn.held[i]) // the answer got lost
 		return
@@ -137,17 +137,31 @@ func (s *step) onAttach() {
 	switch {
 	case m.Record.Owner != s.in.From:
 		s.refuse(m.Nonce, wire.RefusedRecord, 0)
-	case sn.leaveBy != vtime.Never || s.now < sn.queue.opens:
+	case leaving || s.now < sn.queue.opens:
 		s.refuse(m.Nonce, wire.RefusedClosed, 0)
 	case s.p.Queue > 0:
 		s.enqueue(&m)
 	default:
-		if sn.cal.Redeem(slots.Class(m.Class), s.in.Origin, m.Slot, m.Cookie, s.now) != slots.Served {
+		if !s.redeem(&m) {
 			s.refuse(m.Nonce, wire.RefusedSlot, 0)
 			return
 		}
 		s.admit(s.in.From, m.Nonce, m.Class, m.Able, m.Record)
 	}
+}
+
+// redeem reports whether an attach comes in the slot that it was offered. The offer of a
+// ticket that this supernode did not know is one to a stranger.
+func (s *step) redeem(m *wire.Attach) bool {
+	cal := &s.env.Super.cal
+	if m.Class == wire.ClassTicket {
+		origin := ticketOrigin(s.in.Origin, s.env.Book.ID(s.in.From))
+		if v := cal.Redeem(slots.Ticket, origin, m.Slot, m.Cookie, s.now); v != slots.Forged {
+			return v == slots.Served
+		}
+		m.Class = wire.ClassOrphan
+	}
+	return cal.Redeem(slots.Class(m.Class), s.in.Origin, m.Slot, m.Cookie, s.now) == slots.Served
 }
 
 // admit takes a node on, if there is room for it.
@@ -228,6 +242,7 @@ func (s *step) release(peer ident.Handle) {
 func (s *step) accept(h *holding) {
 	m := wire.Accept{
 		Nonce: h.nonce, Token: h.token, Thin: h.thin, Storm: s.storm(), Tier: s.tierView(),
+		Ticket: s.ticketFor(s.env.Book.ID(h.peer)),
 		Member: wire.Member{Peer: s.n.self, Inc: s.env.Super.roster.Inc()},
 	}
 	all := s.alternates(h.peer)
@@ -237,7 +252,7 @@ func (s *step) accept(h *holding) {
 	s.out.send(h.peer, m.Append(s.out.begin(), s.env.Book), false)
 }
 
-// acceptPeers keeps an Accept within the size of an Attach: 360 + 4 x 51 bytes.
+// acceptPeers keeps an Accept within the size of an Attach: 364 + 4 x 51 bytes.
 const acceptPeers = 4
 
 func (s *step) refuse(nonce uint64, why wire.Refusal, wait vtime.Duration) {

@@ -71,6 +71,12 @@ func (w *writer) start(s *core.Start) {
 	w.flag(s.WasSuper)
 	w.flag(s.HasCert)
 	w.num(uint64(s.RenewIn))
+	w.num(s.TicketKey[0])
+	w.num(s.TicketKey[1])
+	for _, t := range s.Tickets {
+		w.num(uint64(t.Peer))
+		w.num(uint64(t.Mark))
+	}
 	w.num(uint64(len(s.Roster)))
 	for _, k := range s.Roster {
 		w.handle(k.Peer)
@@ -148,6 +154,10 @@ func (r *reader) start() core.Start {
 	s := core.Start{
 		Self: r.handle(), Name: ident.NameID(r.num()), Key: [2]uint64{r.num(), r.num()}, Seq: r.num(), Inc: uint32(r.num()),
 		Role: core.Role(r.num()), Slots: uint32(r.num()), WasSuper: r.flag(), HasCert: r.flag(), RenewIn: vtime.Duration(r.num()),
+	}
+	s.TicketKey = [2]uint64{r.num(), r.num()}
+	for i := range s.Tickets {
+		s.Tickets[i] = core.Ticket{Peer: r.handle(), Mark: uint32(r.num())}
 	}
 	for n := r.num(); n > 0 && !r.bad; n-- {
 		s.Roster = append(s.Roster, core.Known{Peer: r.handle(), Inc: uint32(r.num()), Dead: r.flag()})

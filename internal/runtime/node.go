@@ -173,7 +173,7 @@ func (n *Node) startInput(had *stored) core.Start {
 	s := core.Start{
 		Self: book.self, Name: ident.HashName(n.config.Name), Key: randomKey(),
 		Role: n.config.Role, Slots: n.config.Slots, Inc: incOf(n.boot), WasSuper: had.wasSuper,
-		Roster: decodeRoster(book, had.roster),
+		Roster: decodeRoster(book, had.roster), Tickets: decodeTickets(book, had.tickets), TicketKey: ticketKey(n.keys),
 	}
 	if had.certificate != nil {
 		c, _, err := cert.Parse(had.certificate)

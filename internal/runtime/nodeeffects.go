@@ -156,6 +156,7 @@ func (n *Node) save() {
 	}
 	book := n.loop.book
 	n.keeper.put(nameCache, fileCache, encodeCache(book, n.loop.env.Cache))
+	n.keeper.put(nameTickets, fileTickets, encodeTickets(book, n.core.Tickets()))
 	if n.loop.env.Super != nil {
 		n.keeper.put(nameRoster, fileRoster, encodeRoster(book))
 	}

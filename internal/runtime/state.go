@@ -25,6 +25,7 @@ type stored struct {
 	boot        uint32 // number of this start, counted from 1
 	cache       []byte
 	roster      []byte
+	tickets     []byte
 	wasSuper    bool
 	port        uint16 // of its socket; 0 when it is not known
 	damaged     []Damage
@@ -82,6 +83,7 @@ func (s *state) load() (*stored, error) {
 		{nameCertificate, fileCertificate, &d.certificate},
 		{nameCache, fileCache, &d.cache},
 		{nameRoster, fileRoster, &d.roster},
+		{nameTickets, fileTickets, &d.tickets},
 	} {
 		*f.to, _ = s.read(d, f.name, f.kind)
 	}

@@ -38,6 +38,7 @@ const (
 	fileRoster
 	fileRole
 	filePort
+	fileTickets
 )
 
 // The files. The identity is kept twice: it is the one thing that nobody can give back.
@@ -53,6 +54,7 @@ const (
 	nameRoster      = "roster"
 	nameRole        = "role"
 	namePort        = "port"
+	nameTickets     = "tickets"
 	nameLock        = "lock"
 
 	suffixCorrupt = ".corrupt"

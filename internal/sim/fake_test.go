@@ -69,6 +69,8 @@ func (c *chatter) next(i uint32, _ *core.Env) vtime.Time {
 
 func (c *chatter) view(uint32, *core.Supernode) view { return view{attached: true, seq: 5, inc: 7} }
 
+func (c *chatter) tickets(uint32) core.Tickets { return core.Tickets{} }
+
 func (c *chatter) remember(dst []core.Known, _ *core.Supernode) []core.Known { return dst }
 
 func (c *chatter) bytes() int { return 0 }

@@ -41,15 +41,17 @@ func (s *Sim) start(i uint32) {
 func (s *Sim) disk(i uint32, h *host) core.Start {
 	key := s.book.hash(handle(i), labelStart)
 	st := core.Start{
-		Self:     handle(i),
-		Key:      [2]uint64{key, uint64(h.boots)},
-		Seq:      h.seq,
-		Inc:      h.inc,
-		Role:     h.role,
-		Slots:    s.book.slots[i],
-		WasSuper: h.is(hostWasSuper),
-		HasCert:  h.certified != 0,
-		Roster:   s.rosters[i],
+		Self:      handle(i),
+		Key:       [2]uint64{key, uint64(h.boots)},
+		TicketKey: [2]uint64{key, labelTicket},
+		Tickets:   s.machines.tickets(i),
+		Seq:       h.seq,
+		Inc:       h.inc,
+		Role:      h.role,
+		Slots:     s.book.slots[i],
+		WasSuper:  h.is(hostWasSuper),
+		HasCert:   h.certified != 0,
+		Roster:    s.rosters[i],
 	}
 	if int(i) < s.cfg.Nodes {
 		st.Name = ident.HashName(s.Name(int(i)))

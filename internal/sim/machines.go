@@ -20,6 +20,8 @@ type machines interface {
 	view(i uint32, super *core.Supernode) view
 	// remember appends what a supernode keeps of the roster on disk.
 	remember(dst []core.Known, super *core.Supernode) []core.Known
+	// tickets returns what a node keeps on disk of the tickets it was given.
+	tickets(i uint32) core.Tickets
 	// bytes returns how much memory the machines take, per host.
 	bytes() int
 }
@@ -66,6 +68,13 @@ func (p *protocol) view(i uint32, super *core.Supernode) view {
 	n, env := &p.nodes[i], &p.env
 	env.Super = super
 	return view{at: n.Attachments(env), attached: n.Attached(env), serving: super != nil, seq: n.Seq(), inc: n.Inc()}
+}
+
+func (p *protocol) tickets(i uint32) (t core.Tickets) {
+	if int(i) < len(p.nodes) {
+		t = p.nodes[i].Tickets()
+	}
+	return t
 }
 
 func (p *protocol) remember(dst []core.Known, super *core.Supernode) []core.Known {

@@ -111,6 +111,7 @@ const (
 	labelPlace  uint64 = 0x706c61
 	labelOrigin uint64 = 0x6f7267
 	labelStart  uint64 = 0x737461
+	labelTicket uint64 = 0x74696b
 )
 
 // share draws a fact about host i from [0, 1): the same in every run of the seed.

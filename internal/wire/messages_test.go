@@ -28,7 +28,7 @@ var messages = [kinds]func(s source) message{
 		return &List{Nonce: nonce(s), Start: yes(s), Wait: pause(s), Peers: peers(s)}
 	},
 	KindProbe: func(s source) message {
-		return &Probe{Nonce: nonce(s), Class: Class(s.code(uint8(ClassSecond)))}
+		return &Probe{Nonce: nonce(s), Class: Class(s.code(uint8(ClassSecond))), Ticket: short(s), ID: ident.ID(nonce(s))}
 	},
 	KindOffer: func(s source) message {
 		return &Offer{
@@ -45,7 +45,7 @@ var messages = [kinds]func(s source) message{
 	KindAccept: func(s source) message {
 		return &Accept{
 			Nonce: nonce(s), Token: short(s), Thin: yes(s), Storm: s.code(MaxStorm), Tier: tierView(s),
-			Member: member(s), Peers: peers(s),
+			Ticket: short(s), Member: member(s), Peers: peers(s),
 		}
 	},
 	KindRefuse: func(s source) message {

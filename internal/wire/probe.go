@@ -1,5 +1,7 @@
 package wire
 
+import "github.com/ada420b6/overlay/internal/ident"
+
 // ProbeSize is the size of every Probe: that of the largest Offer, 30 bytes of fixed
 // fields and its peers, 336 bytes when all have IPv6. (With IPv4 an Offer is 264.)
 const ProbeSize = 30 + MaxPeers*PeerSize
@@ -17,10 +19,12 @@ const (
 // Probe asks a supernode for a slot, outside of any session. It is padded to the size
 // of the largest Offer, so that an answer never amplifies.
 //
-//	nonce 8 | class 1 | zeros to ProbeSize
+//	nonce 8 | class 1 | ticket 4 | id 8 | zeros to ProbeSize
 type Probe struct {
-	Nonce uint64 // drawn by the asker, echoed by the answer
-	Class Class  // what the slot is for
+	Nonce  uint64   // drawn by the asker, echoed by the answer
+	Class  Class    // what the slot is for
+	Ticket uint32   // of the asker, for ClassTicket; else 0
+	ID     ident.ID // of the asker, for ClassTicket; else 0
 }
 
 // Append appends the message to b.
@@ -29,6 +33,8 @@ func (m *Probe) Append(b []byte, _ Book) []byte {
 	b = header(b, KindProbe)
 	b = u64(b, m.Nonce)
 	b = append(b, byte(m.Class))
+	b = u32(b, m.Ticket)
+	b = u64(b, uint64(m.ID))
 	for len(b)-start < ProbeSize {
 		b = append(b, 0)
 	}
@@ -40,6 +46,8 @@ func (m *Probe) Parse(b []byte, _ Book) error {
 	r := read(b, KindProbe)
 	m.Nonce = r.u64()
 	m.Class = Class(r.upto(uint8(ClassSecond)))
+	m.Ticket = r.u32()
+	m.ID = ident.ID(r.u64())
 	r.padding(len(b), ProbeSize)
 	return r.end()
 }
