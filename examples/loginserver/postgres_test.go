@@ -1,6 +1,4 @@
-// Package loginserver_test runs the suite of account stores on a real PostgreSQL. It is
-// a module of its own, so that the library needs no database driver.
-package loginserver_test
+package main
 
 import (
 	"context"
@@ -79,6 +77,7 @@ func open(t *testing.T, address string) *login.SQL {
 	return s
 }
 
+// The store's own suite, which the embedded store passes as well.
 func TestPostgres(t *testing.T) {
 	storetest.TestStore(t, func(t *testing.T) login.Store { return open(t, emptySchema(t)) })
 }
