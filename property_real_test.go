@@ -49,7 +49,7 @@ func (h *realHistory) live() {
 		what := h.strike()
 		pause := time.Duration(h.r.IntN(30)) * time.Second
 		w.t.Logf("%s, then %v", what, pause)
-		time.Sleep(pause)
+		w.pass(pause)
 	}
 	h.recover()
 }
@@ -150,7 +150,7 @@ func (h *realHistory) recover() {
 	}
 	over := time.Now()
 	p := overlay.DefaultHealing()
-	time.Sleep(p.KeepaliveThin*11/10 + 6*p.CheckStep) // the longest that a dead supernode is believed in
+	w.pass(p.KeepaliveThin*11/10 + 6*p.CheckStep) // the longest that a dead supernode is believed in
 	bound := healBound(len(w.machines))
 	for _, m := range w.machines {
 		n := m.wait(bound - time.Since(over))

@@ -60,6 +60,12 @@ func inWorld(t *testing.T, c memnet.Config, f func(t *testing.T, w *world), opts
 	})
 }
 
+// pass lets time pass.
+func (w *world) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func (w *world) openLogin(opts ...overlay.LoginOption) {
 	w.t.Helper()
 	if w.login != nil {
