@@ -21,7 +21,7 @@ const (
 	InputLookup                     // the application asks for Name; Query names the question
 	InputDial                       // the application asks for a channel to From; At says where it is attached
 	InputHangup                     // the application needs the channel to From no longer
-	InputCertified                  // a certificate came: Start.RenewIn says when to renew it
+	InputCertified                  // a certificate came: Start.RenewIn says when to renew it, Start.Seq where its records begin
 	InputIssued                     // the login server's driver has decided From's application: Status and Text
 )
 

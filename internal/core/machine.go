@@ -99,6 +99,7 @@ func (n *Node) Step(env *Env, now vtime.Time, in *Input, out *Effects) {
 		s.hangup()
 	case InputCertified:
 		n.login.renew = now.Add(in.Start.RenewIn)
+		s.renumber(in.Start.Seq)
 	}
 	s.due()
 }

@@ -47,6 +47,18 @@ func (s *step) publish(has ident.Handle) {
 	}
 }
 
+// renumber raises the sequence number of the node's records to seq: a certificate of a
+// later generation makes them later than all before.
+func (s *step) renumber(seq uint64) {
+	if seq > s.n.seq {
+		s.n.seq = seq
+		s.publish(ident.None)
+		if s.env.Super != nil {
+			s.hold(ident.None, s.recordWith(ident.None))
+		}
+	}
+}
+
 func (s *step) publishDue() {
 	p := &s.n.pub
 	if p.owed == 0 || s.now < p.until {

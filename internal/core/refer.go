@@ -53,6 +53,16 @@ func (sn *Supernode) refer(mark func(ident.Handle)) {
 		mark(sn.channels[i].caller)
 		mark(sn.channels[i].target)
 	}
+	for i := range sn.eligible {
+		mark(sn.eligible[i].peer)
+	}
+	sn.queue.line.Refer(mark)
+	for i := range sn.queue.work {
+		markRecord(sn.queue.work[i].record, mark)
+	}
+	sn.prober.Refer(mark)
+	sn.sampler.Refer(mark)
+	sn.puts.Refer(mark)
 	sn.store.Refer(mark)
 	sn.lookups.Refer(mark)
 }

@@ -165,6 +165,17 @@ func (s *step) closeRelays(target ident.Handle) {
 	}
 }
 
+// tellChannels tells a node that has attached anew of the channels to it: if it has
+// rebooted it knows nothing of them, and their callers need not find out by silence.
+func (s *step) tellChannels(target ident.Handle) {
+	sn := s.env.Super
+	for i := range sn.channels {
+		if c := &sn.channels[i]; c.target == target {
+			c.known, c.tries, c.until = false, 0, s.now
+		}
+	}
+}
+
 // lostHere tells this node's own call that its channel through itself is gone.
 func (s *step) lostHere(number uint64) {
 	if s.env.Calls == nil {

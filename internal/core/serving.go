@@ -178,6 +178,9 @@ func (s *step) admit(from ident.Handle, nonce uint64, class wire.Class, able boo
 		return
 	}
 	s.noLongerServes(from)
+	if again {
+		s.tellChannels(from)
+	}
 	h := s.hold(from, r)
 	h.token, h.nonce, h.thin = s.n.rng.Uint32()|1, nonce, thin
 	s.considerAble(h, able)

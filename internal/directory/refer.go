@@ -12,8 +12,7 @@ func (s *Store) Refer(mark func(ident.Handle)) {
 	})
 }
 
-// Refer calls mark for every handle that a look-up in flight refers to. The puts that
-// are pending refer to members of the roster only.
+// Refer calls mark for every handle that a look-up in flight refers to.
 func (l *Lookups) Refer(mark func(ident.Handle)) {
 	for i := range l.open.cells {
 		if _, p := l.open.at(i); p != nil {
@@ -21,6 +20,15 @@ func (l *Lookups) Refer(mark func(ident.Handle)) {
 			for _, h := range p.query.Ranked.All() {
 				mark(h)
 			}
+		}
+	}
+}
+
+// Refer calls mark for every handle that a pending put refers to.
+func (p *Pending) Refer(mark func(ident.Handle)) {
+	for i := range p.open.cells {
+		if _, q := p.open.at(i); q != nil {
+			mark(q.to)
 		}
 	}
 }

@@ -111,7 +111,7 @@ func TestChurn(t *testing.T) {
 // handle that was forgotten too early is a panic.
 func TestSweepAlways(t *testing.T) {
 	defer runtime.SweepAlways()()
-	inWorld(t, memnet.Config{Seed: 9}, func(t *testing.T, w *world) {
+	inWorld(t, memnet.Config{Seed: 9, Loss: 0.15, Jitter: 200 * time.Millisecond}, func(t *testing.T, w *world) {
 		for i, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"} {
 			w.start(name, func(c *runtime.Config) {
 				if i < 5 {

@@ -48,6 +48,7 @@ type Node struct {
 	named   map[string]ident.Key // the keys of calls, by name
 	left    []func()
 	saveAt  vtime.Time // when what has changed is saved
+	savedAt vtime.Time // when it was last
 	idleAt  vtime.Time // when calls that are not used are looked for
 	logins  []loginAddress
 
@@ -127,6 +128,7 @@ func newNode(c Config, had *stored) *Node {
 		calls:   make(map[ident.Key]*call),
 		named:   make(map[string]ident.Key),
 		saveAt:  vtime.Never,
+		savedAt: -vtime.Time(saveDelay),
 	}
 	n.ended, n.end = context.WithCancel(context.Background())
 	n.standing.changed = make(chan struct{})

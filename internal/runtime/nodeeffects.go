@@ -139,18 +139,19 @@ func (n *Node) stepped() {
 	}
 }
 
-// saveSoon has the host cache and the roster written when they have had time to change
-// more.
+// saveSoon has the host cache and the roster written: at once when the last time is long
+// ago, so that a node that has just been attached can be killed, else when they have had
+// time to change more.
 func (n *Node) saveSoon() {
 	if n.saveAt == vtime.Never {
-		n.saveAt = n.loop.now().Add(saveDelay)
+		n.saveAt = vtime.Later(n.loop.now(), n.savedAt.Add(saveDelay))
 		n.loop.choresAt = vtime.Earlier(n.loop.choresAt, n.saveAt)
 	}
 }
 
 // save hands what has changed to the disk.
 func (n *Node) save() {
-	n.saveAt = vtime.Never
+	n.saveAt, n.savedAt = vtime.Never, n.loop.now()
 	if n.keeper == nil {
 		return
 	}

@@ -107,3 +107,10 @@ func (q *Queue) grow() {
 	copy(bigger[k:], q.ring[:q.first])
 	q.ring, q.first = bigger, 0
 }
+
+// Refer calls mark for every handle whose work waits.
+func (q *Queue) Refer(mark func(ident.Handle)) {
+	for i := range q.n {
+		mark(q.ring[(q.first+i)%len(q.ring)].Peer)
+	}
+}
