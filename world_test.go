@@ -52,7 +52,7 @@ func inWorld(t *testing.T, c memnet.Config, f func(t *testing.T, w *world), opts
 	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC).Sub(time.Now()))
+		time.Sleep(time.Until(time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)))
 		w := &world{t: t, net: memnet.New(c), dir: dir}
 		w.openLogin(opts...)
 		defer w.close()

@@ -95,7 +95,7 @@ func (r *Roster) merge(m Member, now vtime.Time, spread bool) Outcome {
 	}
 	var out Outcome
 	if i < 0 {
-		if i, out = r.admit(m, now); out.Refused {
+		if _, out = r.admit(m, now); out.Refused {
 			return out
 		}
 	} else {

@@ -36,7 +36,7 @@ type world struct {
 // to where login servers believe it.
 func inWorld(t *testing.T, c memnet.Config, f func(*testing.T, *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC).Sub(time.Now()))
+		time.Sleep(time.Until(time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)))
 		w := newWorld(t, c)
 		defer w.close()
 		f(t, w)

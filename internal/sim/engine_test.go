@@ -271,7 +271,7 @@ func TestTraceHash(t *testing.T) {
 		}
 		return s.TraceHash()
 	}
-	if run(1) != run(1) {
+	if first, second := run(1), run(1); first != second {
 		t.Error("the same seed gave two traces")
 	}
 	if run(1) == run(2) {

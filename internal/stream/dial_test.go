@@ -103,7 +103,7 @@ func TestPeerReboots(t *testing.T) {
 		second, _ := pair(t, alice, bob.listener("80"))
 		crash(f, bob)
 		reborn := start(t, f, "bob")
-		l := listen(t, reborn, "80")
+		listen(t, reborn, "80")
 
 		began := time.Now()
 		second.Write([]byte("x"))
@@ -118,7 +118,7 @@ func TestPeerReboots(t *testing.T) {
 		}
 
 		crash(f, reborn)
-		l = listen(t, start(t, f, "bob"), "80")
+		l := listen(t, start(t, f, "bob"), "80")
 		began = time.Now()
 		c, s := pair(t, alice, l) // over a link that is dead already
 		if took := time.Since(began); took > 200*time.Millisecond {
