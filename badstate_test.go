@@ -147,7 +147,10 @@ func TestStateDirReadOnly(t *testing.T) {
 	}
 	inTrio(t, func(t *testing.T, w *world, _, _ *overlay.Node) {
 		m := w.machine("c")
-		if err := os.MkdirAll(filepath.Join(m.dir, "c"), 0o500); err != nil {
+		if err := os.Mkdir(m.dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(filepath.Join(m.dir, "c"), 0o500); err != nil {
 			t.Fatal(err)
 		}
 		network, err := overlay.New(m.options()...)

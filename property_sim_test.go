@@ -25,7 +25,7 @@ type history struct {
 	Slots       uint32  // of each node as a supernode
 	Uncertified float64 // share of the nodes that must log in first
 	Faults      []fault
-	Dark        bool // the login servers stay dead when the faults stop (rule R4)
+	Dark        bool // the login servers die for good once the network stands (rule R4)
 }
 
 // fault is one thing that happens. Which fields count, depends on Kind.
@@ -135,11 +135,18 @@ func live(h history) (*sim.Sim, error) {
 		if _, err := s.Settle(bound(&h, &cfg.Policy)); err != nil {
 			return s, err
 		}
+		if err := s.Run(2 * cfg.Policy.ScalePeriod); err != nil { // the tier gets its size
+			return s, err
+		}
 		if _, err := s.Merged(agreed(&cfg.Policy)); err != nil {
 			return s, err
 		}
+		s.StopLogin()
 	}
 	for _, f := range h.Faults {
+		if h.Dark && f.Kind == "login" {
+			continue
+		}
 		faultKinds[f.Kind](s, f)
 		if err := s.Run(f.Pause); err != nil {
 			return s, err
@@ -158,7 +165,6 @@ func recovers(s *sim.Sim, h *history, p *core.Policy) error {
 	}
 	if h.Dark {
 		// Somebody who was a supernode must be there to start the tier: everybody is.
-		s.StopLogin()
 		s.StartAll(vtime.Second)
 	} else {
 		// Somebody who can be reached must be there.
