@@ -135,6 +135,12 @@ const wellKnown = 8
 // into being in these seconds.
 func (s *step) checkEarly(i int) {
 	a, cache := &s.n.at[i], attach.Cache(s.env.Cache)
+	if s.n.able() && s.n.tier.Util > s.p.PromoteAbove && s.p.ScalePeriod < s.watch(a.thin).Interval {
+		// The tier is full and this node could help: it hears of it in the rhythm in
+		// which it decides.
+		a.alive.Start(s.now, liveness.KeepaliveParams{Interval: s.p.ScalePeriod, Step: s.p.CheckStep}, &s.n.rng)
+		return
+	}
 	wait := 2 * vtime.Second << a.early
 	if cache.Len() >= wellKnown || wait >= s.p.Keepalive {
 		return
@@ -162,8 +168,10 @@ func (s *step) onKeepaliveAck() {
 	}
 	s.heard(i)
 	s.learn(m.Peers.All())
-	s.checkEarly(i)
 	s.heardTier(m.Storm, m.Tier)
+	if s.n.holds(s.in.From) == i { // it may have been promoted at that word
+		s.checkEarly(i)
+	}
 }
 
 func (s *step) onNotAttached() {

@@ -315,7 +315,13 @@ func (s *step) onNews() {
 	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
 		return
 	}
+	if s.in.From != s.n.self && !s.isLogin(s.in.From) {
+		sn.synced = true
+	}
 	for _, x := range m.Members.All() {
+		if x.Peer == s.in.From {
+			s.release(x.Peer) // it serves: it is attached nowhere
+		}
 		b := roster.Member{Peer: x.Peer, ID: s.env.Book.ID(x.Peer), Inc: x.Inc, State: roster.Alive}
 		o := sn.roster.Merge(b, s.now)
 		s.believe(o, b)

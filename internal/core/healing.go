@@ -73,7 +73,7 @@ func (s *step) round(class wire.Class) {
 		return
 	}
 	quiet := n.seek.Quiet()
-	lost := quiet >= s.p.LoginRounds || attach.Cache(s.env.Cache).Len() == 0
+	lost := quiet >= s.p.LoginRounds || n.fruitless >= uint8(s.p.LoginRounds) || attach.Cache(s.env.Cache).Len() == 0
 	if class == wire.ClassOrphan && lost && len(s.env.Logins) > 0 {
 		s.askList()
 		left--
@@ -158,6 +158,7 @@ func (s *step) join() {
 // roundFailed decides when to try again.
 func (s *step) roundFailed(class wire.Class) {
 	n, cache := s.n, attach.Cache(s.env.Cache)
+	n.fruitless = min(n.fruitless+1, 254)
 	if n.seek.Phase == attach.Joining {
 		cache.Bad(n.seek.Held().Peer)
 	}
@@ -230,12 +231,17 @@ func (s *step) onAccept() {
 	}
 	n := s.n
 	if !n.seek.Joins(s.in.From, m.Nonce) || m.Member.Peer != s.in.From || s.env.Super != nil {
+		// It comes too late: the node has gone elsewhere, or serves itself. Whoever holds
+		// it must not go on thinking so.
+		if i := n.holds(s.in.From); i < 0 || n.at[i].token != m.Token {
+			s.goodbye(s.in.From, m.Token, wire.FarewellReplaced)
+		}
 		return
 	}
 	n.seek.Stop()
 	n.seek.Heard()
 	attach.Cache(s.env.Cache).Good(s.in.From)
-	n.first = false
+	n.first, n.fruitless = false, 0
 	n.tickets.keep(Ticket{s.in.From, m.Ticket})
 	s.learn(m.Peers.All())
 	s.adopt(attachment{peer: s.in.From, token: m.Token, thin: m.Thin})
@@ -292,7 +298,7 @@ func (s *step) askList() {
 
 func (s *step) onList() {
 	var m wire.List
-	if !s.fromLogin() || !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
 		return
 	}
 	n := s.n
@@ -300,7 +306,7 @@ func (s *step) onList() {
 		s.superList(m.Peers.All())
 		return
 	}
-	if n.login.listNonce == 0 || m.Nonce != uint64(n.login.listNonce) {
+	if !s.fromLogin() || n.login.listNonce == 0 || m.Nonce != uint64(n.login.listNonce) {
 		return
 	}
 	n.login.listNonce = 0

@@ -45,8 +45,9 @@ type Node struct {
 	certified bool
 	wasSuper  bool // it was a supernode when it last went down
 	leaving   bool
-	dry       bool // the last round found nobody to ask
-	first     bool // no attachment has stood since the start: anchors are asked first
+	fruitless uint8 // rounds in a row that brought no attachment, whoever answered
+	dry       bool  // the last round found nobody to ask
+	first     bool  // no attachment has stood since the start: anchors are asked first
 
 	at        [2]attachment
 	seek      attach.Seeker
@@ -291,6 +292,15 @@ func (s *step) notServing(k wire.Kind) {
 		var m wire.News
 		m.Notices.Add(wire.Notice{Peer: s.n.self, Inc: s.n.inc, State: wire.Left})
 		s.out.send(s.in.From, m.Append(s.out.begin(), s.env.Book), false)
+	case wire.KindNews:
+		// A supernode looks for others, perhaps of a tier that it has lost: here are some.
+		var m wire.List
+		for i := range s.n.at {
+			m.Peers.Add(s.n.at[i].peer)
+		}
+		if len(m.Peers.All()) > 0 {
+			s.out.send(s.in.From, m.Append(s.out.begin(), s.env.Book), false)
+		}
 	default:
 		s.n.bad++
 	}

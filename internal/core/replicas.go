@@ -3,6 +3,7 @@ package core
 import (
 	"github.com/ada420b6/overlay/internal/directory"
 	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/vtime"
 	"github.com/ada420b6/overlay/internal/wire"
 )
 
@@ -201,7 +202,14 @@ func (s *step) lookingUp() {
 	sn.act = sn.act[:0]
 }
 
+// newcomer is how long a supernode that has heard nothing from others does not trust
+// its own ignorance.
+const newcomer = 5 * vtime.Second
+
 func (s *step) tellFound(asker ident.Handle, query uint32, status wire.LookupStatus, rec wire.Record) {
+	if sn := s.env.Super; status == wire.LookupNone && !sn.synced && s.now.Sub(sn.since) < newcomer {
+		status = wire.LookupUnavailable // it ranks first for everything, having just begun
+	}
 	if asker == ident.None {
 		s.answered(query, status, rec)
 		return

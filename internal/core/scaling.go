@@ -234,10 +234,13 @@ func (s *step) superLeave() {
 	}
 	sn.leaveBy = s.now.Add(leavePatience)
 	for i := range sn.held {
-		h := &sn.held[i]
-		m := wire.Goodbye{Token: h.token, Reason: wire.FarewellLeaving, Peers: s.alternates(h.peer)}
-		s.out.send(h.peer, m.Append(s.out.begin(), s.env.Book), false)
+		s.sayLeaving(&sn.held[i])
 	}
+}
+
+func (s *step) sayLeaving(h *holding) {
+	m := wire.Goodbye{Token: h.token, Reason: wire.FarewellLeaving, Peers: s.alternates(h.peer)}
+	s.out.send(h.peer, m.Append(s.out.begin(), s.env.Book), false)
 }
 
 // collapse is what a supernode of 2010 did under load: it quit.

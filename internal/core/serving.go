@@ -216,6 +216,8 @@ func (s *step) hold(from ident.Handle, r wire.Record) *holding {
 		}
 	}
 	sn.held[i].record, sn.held[i].heard = r, s.now
+	s.meet(r.At[0])
+	s.meet(r.At[1])
 	return &sn.held[i]
 }
 
@@ -289,6 +291,9 @@ func (s *step) keepalive(from ident.Handle, m *wire.Keepalive) {
 	}
 	sn.held[i].heard = s.now
 	s.considerAble(&sn.held[i], m.Able)
+	if sn.leaveBy != vtime.Never { // the first goodbye got lost, or there was nowhere to go
+		s.sayLeaving(&sn.held[i])
+	}
 	a := wire.KeepaliveAck{Token: m.Token, Storm: s.storm(), Tier: s.tierView()}
 	if m.Thirsty {
 		a.Peers = s.alternates(from)

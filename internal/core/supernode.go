@@ -34,6 +34,8 @@ type Supernode struct {
 	gossipAt  vtime.Time
 	entropy   vtime.Time // when rosters are compared next
 	askAt     vtime.Time // when one believed dead is asked again
+	meetAt    vtime.Time // before this nobody is met at another's word
+	synced    bool       // another supernode has told what it knows
 	announce  vtime.Time // when the login servers are told
 	announced int        // announcements in a row that nobody has answered
 
@@ -77,6 +79,7 @@ func (s *step) promote() {
 	sn := s.newSupernode()
 	s.env.Super = sn
 	n.wasSuper = true
+	sn.synced = n.count() == 0 // who starts the tier has nobody to hear from
 	s.out.add(Effect{Kind: EffectPromoted})
 	s.greet()
 	for i := range n.at {
@@ -219,16 +222,31 @@ func (s *step) superForgotten(peer ident.Handle) {
 	s.release(peer)
 }
 
-// superList takes a login server's answer to an announcement: supernodes that the
+// superList takes an answer to an announcement or an introduction: supernodes that the
 // roster lacks are parts of the tier that this part has lost.
 func (s *step) superList(peers []ident.Handle) {
-	s.announcedTo()
+	if s.isLogin(s.in.From) {
+		s.announcedTo()
+	}
 	s.learn(peers)
 	for _, h := range peers {
-		if _, ok := s.env.Super.roster.Lookup(h); !ok && h != s.n.self {
-			s.introduce(h)
-		}
+		s.meet(h)
 	}
+}
+
+// meetEvery is how often a supernode introduces itself to one that others have named: who
+// names addresses to have packets sent there gets one in so long.
+const meetEvery = vtime.Second / 4
+
+// meet introduces this supernode to h if the roster lacks it: two tiers that have grown
+// apart find together wherever anybody knows both.
+func (s *step) meet(h ident.Handle) {
+	sn := s.env.Super
+	if _, ok := sn.roster.Lookup(h); ok || h == ident.None || h == s.n.self || s.now < sn.meetAt {
+		return
+	}
+	sn.meetAt = s.now.Add(meetEvery)
+	s.introduce(h)
 }
 
 // remember takes the roster that was on disk into the host cache: supernodes are asked
