@@ -195,8 +195,8 @@ func WithRole(r Role) NodeOption {
 }
 
 // WithCapacity sets how many nodes this one holds at most when it serves as a
-// supernode; HealingPolicy.NormalSlots by default. In an emergency it holds up to
-// three times as many, at a third of the traffic each. An operator's machine may
+// supernode; HealingPolicy.NormalSlots by default. In an emergency it takes about three
+// times as many on top, of nodes that have no other, at a third of the traffic each. An operator's machine may
 // state up to a million. The cost is about 2 KiB of memory and, at the default
 // keepalive, 3 bytes a second in each direction for each node held.
 func WithCapacity(nodes int) NodeOption {

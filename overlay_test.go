@@ -15,7 +15,7 @@ import (
 
 // network starts a login server and nodes n0, n1, ... on loopback, and closes them at
 // the end of the test.
-func network(t *testing.T, n int) (*overlay.LoginServer, []*overlay.Node) {
+func network(t testing.TB, n int) (*overlay.LoginServer, []*overlay.Node) {
 	t.Helper()
 	login, err := overlay.ListenLogin("127.0.0.1:0")
 	if err != nil {
