@@ -114,7 +114,7 @@ type HealingPolicy struct {
 	// PromoteAbove is the mean utilisation of the tier above which nodes join it, and
 	// DemoteBelow that below which supernodes leave it. Higher: fewer supernodes, each
 	// fuller; less is free when many are lost. The closer they are, the more the tier
-	// flaps. Defaults 0.65 and 0.30; at most 1.3.
+	// flaps. Defaults 0.65 and 0.30; PromoteAbove is 0.5, which the tier aims at, to 1.3.
 	PromoteAbove, DemoteBelow float64
 	// DemoteTenure is how long a supernode serves at least, and DemoteCalm how long
 	// after a storm none steps down. Higher: the tier stays larger than needed for
@@ -337,7 +337,7 @@ func (h HealingPolicy) validate() error {
 		sec("Tombstone", h.Tombstone, time.Minute, 365*day),
 		num("MinTier", h.MinTier, 1, 1000),
 		sec("ScalePeriod", h.ScalePeriod, time.Second, day),
-		{"PromoteAbove", h.PromoteAbove, 0.01, 1.3, ""},
+		{"PromoteAbove", h.PromoteAbove, 0.5, 1.3, ""},
 		{"DemoteBelow", h.DemoteBelow, 0, h.PromoteAbove, ""},
 		sec("DemoteTenure", h.DemoteTenure, 0, 365*day),
 		sec("DemoteCalm", h.DemoteCalm, 0, 365*day),

@@ -236,6 +236,7 @@ type Event struct {
 // closed. A reader that falls behind by more than 64 events loses the oldest.
 func (n *Node) Events(ctx context.Context) iter.Seq[Event] {
 	sub := n.runtime.Events()
+	context.AfterFunc(ctx, sub.Close) // also when nobody ranges over it
 	return func(yield func(Event) bool) {
 		defer sub.Close()
 		for {

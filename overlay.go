@@ -104,11 +104,6 @@ func checkName(name string, c *nodeConfig) error {
 
 // start makes a node and enters it, unless the network is closed.
 func (n *Network) start(ctx context.Context, name string, c *nodeConfig) (*Node, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.closed {
-		return nil, fmt.Errorf("overlay: join %q: %w", name, net.ErrClosed)
-	}
 	rc := runtime.Config{
 		Invite: n.config.invite, Name: name, Contribute: c.contribute, Role: c.role.core(), Slots: uint32(c.capacity),
 		Policy: n.config.healing.core(), Logger: n.config.logger, ListenPacket: n.config.listenPacket, Address: c.address,
@@ -120,13 +115,27 @@ func (n *Network) start(ctx context.Context, name string, c *nodeConfig) (*Node,
 		}
 		rc.StateDir = filepath.Join(n.config.stateDir, folder)
 	}
-	r, err := runtime.Start(ctx, rc)
+	if n.isClosed() {
+		return nil, fmt.Errorf("overlay: join %q: %w", name, net.ErrClosed)
+	}
+	r, err := runtime.Start(ctx, rc) // outside of the lock: the disk and the socket are others' business
 	if err != nil {
 		return nil, fmt.Errorf("overlay: join %q: %w", name, err)
 	}
 	node := &Node{name: name, network: n, runtime: r, contribute: c.contribute}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil, errors.Join(fmt.Errorf("overlay: join %q: %w", name, net.ErrClosed), r.Close())
+	}
 	n.nodes[node] = struct{}{}
 	return node, nil
+}
+
+func (n *Network) isClosed() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.closed
 }
 
 // contributeFolder is where a contribute-only node keeps its state: no name, since

@@ -120,7 +120,11 @@ func (s *step) onLoginReply() {
 	case wire.LoginBusy:
 		s.postpone(max(m.Wait, vtime.Second))
 	default:
-		*e = enrolment{renew: vtime.Never}
+		if s.n.certified && !s.p.LoginFirst { // the certificate holds a while yet: ask again
+			s.postpone(0)
+		} else {
+			*e = enrolment{renew: vtime.Never}
+		}
 		s.out.push(Effect{Kind: EffectDenied, Status: uint8(m.Status)}, append(s.out.begin(), m.Text...))
 	}
 }

@@ -331,6 +331,9 @@ func (s *step) onNews() {
 		}
 		s.learn([]ident.Handle{x.Peer})
 	}
+	if !s.known(s.in.From) { // accusations are for members
+		return
+	}
 	var ask wire.Peers
 	for _, x := range m.Notices.All() {
 		b := roster.Member{Peer: x.Peer, ID: s.env.Book.ID(x.Peer), Inc: x.Inc, State: roster.State(x.State)}

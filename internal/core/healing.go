@@ -187,15 +187,19 @@ func (s *step) roundFailed(class wire.Class) {
 	n.seek.Rest(s.now.Add(wait))
 }
 
+// Awaits reports whether b is an Offer that answers the round of probes under way. Only
+// such a one is looked into: it comes from outside of any session, and the peers and
+// addresses in it are believed.
+func (n *Node) Awaits(b []byte) bool {
+	return wire.KindOf(b) == wire.KindOffer && n.seek.Phase == attach.Asking && wire.NonceOf(b) == n.seek.Nonce
+}
+
 func (s *step) onOffer() {
 	var m wire.Offer
-	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+	if !s.n.Awaits(s.in.Bytes) || !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
 		return
 	}
 	n := s.n
-	if n.seek.Phase != attach.Asking || m.Nonce != n.seek.Nonce {
-		return
-	}
 	s.learn(m.Peers.All())
 	if m.Status != wire.OfferSlot {
 		if m.Status == wire.OfferNotServing {
@@ -298,7 +302,7 @@ func (s *step) askList() {
 
 func (s *step) onList() {
 	var m wire.List
-	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
+	if !s.known(s.in.From) || !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
 		return
 	}
 	n := s.n

@@ -117,12 +117,6 @@ func (l *LoginServer) message(env *Env, now vtime.Time, in *Input, out *Effects)
 				l.known[i].heard, l.known[i].unsaid = now, 0
 			}
 		}
-	case wire.KindVerify:
-		var m wire.Verify
-		if err = m.Parse(in.Bytes, env.Book); err == nil {
-			d := wire.DialBack(m)
-			out.push(Effect{Kind: EffectSend, Peer: in.From, Plain: true, Elsewhere: true}, d.Append(out.begin(), env.Book))
-		}
 	default:
 		l.bad++
 	}

@@ -180,6 +180,10 @@ func (s *step) hurry() {
 	s.n.seek.Heard()
 	s.n.seek.Hurry(s.now)
 	s.n.login.hurry(s.now)
+	if !s.n.certified && s.n.login.phase == enrolled { // it was denied; perhaps no longer
+		s.n.login.tries = 0
+		s.enrol()
+	}
 	for i := range s.n.at {
 		if s.n.at[i].peer != ident.None {
 			s.check(i)
@@ -204,6 +208,10 @@ func (s *step) message() {
 		s.n.bad++
 		return
 	}
+	if !s.mayReach(k) {
+		s.n.bad++
+		return
+	}
 	if s.nodeMessage(k) {
 		return
 	}
@@ -212,6 +220,32 @@ func (s *step) message() {
 		return
 	}
 	s.notServing(k)
+}
+
+// mayReach says whether a message of kind k from this sender is looked into. A session
+// proves a key and no more; what enters peers, addresses or doubts is taken from those
+// whom this node has turned to, or who have shown a certificate.
+func (s *step) mayReach(k wire.Kind) bool {
+	switch k {
+	case wire.KindKeepaliveAck, wire.KindNotAttached, wire.KindPublishAck, wire.KindFound, wire.KindAppoint, wire.KindRelayIncoming:
+		return s.n.holds(s.in.From) >= 0
+	case wire.KindAccept, wire.KindRefuse, wire.KindDigest, wire.KindSummary, wire.KindWant, wire.KindPingRequest, wire.KindPut, wire.KindGot:
+		return s.known(s.in.From)
+	}
+	return true
+}
+
+// known reports whether h is a login server, or a supernode that this node remembers or
+// has in its roster.
+func (s *step) known(h ident.Handle) bool {
+	if s.isLogin(h) || attach.Cache(s.env.Cache).Has(h) || s.n.holds(h) >= 0 {
+		return true
+	}
+	if s.env.Super == nil {
+		return s.n.seek.Held().Peer == h
+	}
+	_, ok := s.env.Super.roster.Lookup(h)
+	return ok
 }
 
 // nodeMessage handles what every node understands.

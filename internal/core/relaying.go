@@ -14,6 +14,9 @@ import (
 // 1 600 attachments need.
 const MaxChannels = 4096
 
+// MaxChannelsEach bounds those of one caller, so that one can't take them all.
+const MaxChannelsEach = 64
+
 // channel is one pair of nodes whose datagrams this supernode forwards.
 type channel struct {
 	number uint64
@@ -69,14 +72,20 @@ func (s *step) relayHere(d *dialling) {
 // be this node itself; nil when there can be none.
 func (s *step) openRelay(caller, target ident.Handle, call uint32) *channel {
 	sn, self := s.env.Super, s.n.self
+	own := 0
 	for i := range sn.channels {
-		if c := &sn.channels[i]; c.caller == caller && c.target == target && c.call == call {
+		c := &sn.channels[i]
+		if c.caller != caller {
+			continue
+		}
+		if c.target == target && c.call == call {
 			c.ends = s.now.Add(relayLife)
 			return c
 		}
+		own++
 	}
 	_, attached := sn.find(target)
-	if target != self && !attached || target == caller || len(sn.channels) >= MaxChannels || s.n.leaving {
+	if target != self && !attached || target == caller || len(sn.channels) >= MaxChannels || own >= MaxChannelsEach || s.n.leaving {
 		return nil
 	}
 	c := channel{

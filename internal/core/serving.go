@@ -200,8 +200,10 @@ func (s *step) hold(from ident.Handle, r wire.Record) *holding {
 			sn.names = append(sn.names, naming{})
 			copy(sn.names[i+1:], sn.names[i:])
 		}
-		sn.names[i] = naming{r.Name, from}
-		sn.fresh.Add(r.Name)
+		if !ok || s.newest(sn.names[i], r) {
+			sn.names[i] = naming{r.Name, from}
+			sn.fresh.Add(r.Name)
+		}
 	}
 	if from == ident.None {
 		return nil
@@ -219,6 +221,17 @@ func (s *step) hold(from ident.Handle, r wire.Record) *holding {
 	s.meet(r.At[0])
 	s.meet(r.At[1])
 	return &sn.held[i]
+}
+
+// newest reports whether r is not older than what the present holder of its name has
+// published: a name that was given to another key has two for a while.
+func (s *step) newest(held naming, r wire.Record) bool {
+	sn := s.env.Super
+	if held.peer == ident.None {
+		return true
+	}
+	i, ok := sn.find(held.peer)
+	return !ok || r.Seq >= sn.held[i].record.Seq
 }
 
 // release forgets an attached node.

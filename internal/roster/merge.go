@@ -117,6 +117,12 @@ func (r *Roster) aboutSelf(i int, m Member, now vtime.Time) Outcome {
 	if m.Inc == MaxInc {
 		return Outcome{Refused: true}
 	}
+	// Each refutation is a signature here and three verifications at every member: who
+	// only wants to make work gets one of them in so long. A suspect has longer.
+	if r.refuted != 0 && now.Sub(r.refuted) < r.params.SuspicionMin/4 {
+		return Outcome{}
+	}
+	r.refuted = now
 	r.set(i, Member{Peer: r.self, Inc: m.Inc + 1}, now)
 	r.news.push(item{peer: r.self, inc: r.Inc(), state: Alive})
 	return Outcome{Changed: true, Refute: true}

@@ -13,6 +13,7 @@ type Roster struct {
 	self    ident.Handle
 	selfID  ident.ID
 	version uint32
+	refuted vtime.Time // when this node last refuted an accusation; 0 is never
 	table   table
 	top     [Buckets]uint64 // digest of the usable members, kept up to date
 	news    news

@@ -1,5 +1,7 @@
 package wire
 
+import "encoding/binary"
+
 // Kind says which message follows.
 type Kind uint8
 
@@ -71,6 +73,15 @@ func KindOf(b []byte) Kind {
 		return KindNone
 	}
 	return Kind(b[1])
+}
+
+// NonceOf returns the nonce of a message that begins with one, without reading the rest:
+// what nobody has asked for need not be parsed.
+func NonceOf(b []byte) uint64 {
+	if len(b) < 10 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(b[2:])
 }
 
 // Plain reports whether messages of kind k travel outside of a session: they come
