@@ -32,11 +32,12 @@ var (
 )
 
 // rank says how an address was learned. A later one replaces an earlier one of the same
-// rank or below.
+// rank or below; but hearsay replaces nothing, else whoever speaks last cuts a peer off.
 type rank uint8
 
 const (
 	hearsay rank = iota + 1 // somebody named it
+	kept                    // it came back from this node's disk: it was good once
 	signed                  // the peer's own member record says so
 	proven                  // an authenticated session came from there
 )
@@ -50,7 +51,7 @@ type entry struct {
 	login bool // a login server: all of them share one key
 	rank  rank
 	addr  netip.AddrPort
-	other netip.AddrPort // what hearsay says instead of a better address
+	other netip.AddrPort // what was said later and counts for less
 	tries uint8          // calls since the peer was last heard
 
 	member memberBlob
@@ -67,7 +68,8 @@ type entry struct {
 type Book struct {
 	network cert.PublicKey
 	id      cert.NetworkID
-	trusted bool // what is parsed comes from this node's own disk
+	trusted bool                 // what is parsed comes from this node's own disk
+	live    func(ident.Key) bool // there is a session with whoever has this key; nil for never
 	keys    cert.KeyPair
 	name    string
 	slots   uint32
@@ -83,7 +85,7 @@ type Book struct {
 	free    []ident.Handle
 	byKey   map[ident.Key]ident.Handle
 	byID    map[ident.ID]ident.Handle
-	live    int // entries that the last sweep found in use
+	inUse   int // entries that the last sweep found in use
 	n       BookCounters
 
 	application []byte    // signed once
@@ -192,18 +194,21 @@ func (k *Book) take() ident.Handle {
 // size returns how many entries are in use.
 func (k *Book) size() int { return len(k.entries) - 1 - len(k.free) }
 
-// learn notes an address, unless a better one is known; then it is only tried in turn
-// with that. A login server stays where its invite says.
+// learn notes an address, unless one is known that counts for more; then it is only tried
+// in turn with that. A login server stays where its invite says.
 func (k *Book) learn(h ident.Handle, at netip.AddrPort, r rank) {
 	e := k.at(h)
 	switch {
 	case !at.IsValid() || e.login || h == k.self:
-	case r < e.rank:
-		if e.other = at; at == e.addr {
-			e.other = netip.AddrPort{}
+	case e.addr.IsValid() && (r < e.rank || r == hearsay):
+		if at != e.addr {
+			e.other = at
 		}
 	default:
 		e.addr, e.rank = at, r
+		if e.other == at {
+			e.other = netip.AddrPort{}
+		}
 	}
 }
 

@@ -256,8 +256,13 @@ func TestAddressRanks(t *testing.T) {
 	h := k.intern(mustKeys(t).Session())
 	k.learn(h, at(1), hearsay)
 	k.learn(h, at(2), hearsay)
-	if got := k.call(h); got != at(2) {
-		t.Fatalf("called at %v", got)
+	if first, second := k.call(h), k.call(h); first != at(1) || second != at(2) {
+		t.Fatalf("who spoke last is believed: called at %v, then %v", first, second)
+	}
+	k.learn(h, at(5), kept)
+	k.learn(h, at(2), hearsay)
+	if got := k.at(h).addr; got != at(5) {
+		t.Fatalf("hearsay overrode what was good once: %v", got)
 	}
 	k.learn(h, at(3), proven)
 	k.heard(h, at(3), proven)
@@ -268,6 +273,34 @@ func TestAddressRanks(t *testing.T) {
 	// While it does not answer, what was heard is tried in turn.
 	if first, second := k.call(h), k.call(h); first != at(3) || second != at(4) {
 		t.Fatalf("called at %v, then %v", first, second)
+	}
+}
+
+// A signed address replaces a proven one, unless a session shows where the peer is.
+func TestMovedMember(t *testing.T) {
+	i := newIssuer(t)
+	a, b := i.book("a"), i.book("b")
+	at := func(n byte) netip.AddrPort { return netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, 0, 0, n}), 1) }
+	h := b.intern(a.keys.Session())
+	b.learn(h, at(1), proven)
+	live := true
+	b.live = func(ident.Key) bool { return live }
+	tell := func(where netip.AddrPort) netip.AddrPort {
+		a.address = where
+		if _, _, err := b.ParseMember(a.AppendMember(nil, a.self, 1)); err != nil {
+			t.Fatal(err)
+		}
+		return b.at(h).addr
+	}
+	if got := tell(at(2)); got != at(1) || b.at(h).other != at(2) {
+		t.Fatalf("with a session from %v it is believed to be at %v", at(1), got)
+	}
+	live = false
+	if got := tell(netip.AddrPort{}); got != at(1) || b.at(h).rank != proven {
+		t.Fatalf("it does not say where it is, and is believed to be at %v", got)
+	}
+	if got := tell(at(3)); got != at(3) {
+		t.Fatalf("it has moved to %v, and is believed to be at %v", at(3), got)
 	}
 }
 

@@ -107,8 +107,9 @@ func (k *Book) ParseMember(b []byte) (wire.Member, []byte, error) {
 	n += len(cert.Signature{})
 	h := k.intern(c.Session)
 	if e := k.at(h); h != k.self && m.after(&e.member) {
-		if m.address != e.member.address && e.rank == proven {
-			e.rank = signed // it has moved, and says so itself
+		moved := m.address.IsValid() && m.address != e.member.address
+		if moved && e.rank == proven && !k.inSession(c.Session) {
+			e.rank = signed // it says so itself
 		}
 		m.blob = bytes.Clone(b[:n])
 		e.member = m
@@ -116,6 +117,10 @@ func (k *Book) ParseMember(b []byte) (wire.Member, []byte, error) {
 	}
 	return wire.Member{Peer: h, Inc: m.inc}, b[n:], nil
 }
+
+// inSession reports whether a session with key is live. Where its packets come from is
+// then known better than anything that was signed.
+func (k *Book) inSession(key ident.Key) bool { return k.live != nil && k.live(key) }
 
 // sameMember answers for a record that was verified before; only time can have changed.
 func (k *Book) sameMember(h ident.Handle, rest []byte) (wire.Member, []byte, error) {

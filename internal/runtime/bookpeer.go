@@ -24,7 +24,10 @@ func (k *Book) AppendPeer(b []byte, h ident.Handle) []byte {
 }
 
 // ParsePeer reads a peer. What it says of the address is hearsay.
-func (k *Book) ParsePeer(b []byte) (ident.Handle, []byte, error) {
+func (k *Book) ParsePeer(b []byte) (ident.Handle, []byte, error) { return k.parsePeer(b, hearsay) }
+
+// parsePeer reads a peer whose address counts as r.
+func (k *Book) parsePeer(b []byte, r rank) (ident.Handle, []byte, error) {
 	if len(b) < len(ident.Key{}) {
 		return ident.None, nil, k.malformed(errShort)
 	}
@@ -37,7 +40,7 @@ func (k *Book) ParsePeer(b []byte) (ident.Handle, []byte, error) {
 		return ident.None, nil, k.malformed(errKey)
 	}
 	h := k.intern(key)
-	k.learn(h, at, hearsay)
+	k.learn(h, at, r)
 	return h, rest, nil
 }
 

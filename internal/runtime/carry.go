@@ -87,7 +87,7 @@ func (l *loop) sendPlain(f *core.Effect, now vtime.Time) {
 // where the node's own socket is bound: another address of the machine might leave by
 // another way.
 func (l *loop) sendElsewhere(to netip.AddrPort, b []byte, now vtime.Time) {
-	if !l.afar.take(now) {
+	if !l.afar.take(now, afarBurst, afarEvery) {
 		l.n.afarDropped++
 		return
 	}

@@ -10,7 +10,8 @@
 // reality will do.
 //
 // A second goroutine reads the socket (socket.go). It sorts datagrams into two bounded
-// queues, sessions before strangers (rule R6), and forwards what belongs to a relayed
+// queues, sessions before strangers (rule R6)
+// and no source more than its share (bucket.go), and forwards what belongs to a relayed
 // channel by itself: one look-up and one write, no step, no cryptography (relay.go).
 //
 // A third writes the state directory (state.go, keeper.go), so that a disk that hangs

@@ -13,8 +13,11 @@ import (
 // disk it is 500 x 52 B = 26 KB.
 const MaxCache = 500
 
-// flagTried marks a supernode that the node was attached to once.
-const flagTried = 1
+// Flags of an entry on disk.
+const (
+	flagTried   = 1 << iota // the node was attached to it once
+	flagHearsay             // its address was never more than hearsay, and a restart makes it no better
+)
 
 // encodeCache returns the host cache as it is kept: flags 1 | peer, in its order.
 func encodeCache(k *Book, cache []core.CacheEntry) (b []byte) {
@@ -24,7 +27,10 @@ func encodeCache(k *Book, cache []core.CacheEntry) (b []byte) {
 		}
 		var flags byte
 		if e.Tried {
-			flags = flagTried
+			flags |= flagTried
+		}
+		if k.at(e.Peer).rank == hearsay {
+			flags |= flagHearsay
 		}
 		b = k.AppendPeer(append(b, flags), e.Peer)
 	}
@@ -35,7 +41,11 @@ func encodeCache(k *Book, cache []core.CacheEntry) (b []byte) {
 // so another version wrote it.
 func decodeCache(k *Book, b []byte, cache []core.CacheEntry) {
 	for i := 0; i < len(cache) && len(b) > 1; {
-		h, rest, err := k.ParsePeer(b[1:])
+		r := kept
+		if b[0]&flagHearsay != 0 {
+			r = hearsay
+		}
+		h, rest, err := k.parsePeer(b[1:], r)
 		if err != nil {
 			return
 		}

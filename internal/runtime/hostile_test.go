@@ -3,7 +3,6 @@ package runtime_test
 import (
 	"context"
 	"errors"
-	"net"
 	"testing"
 	"time"
 
@@ -13,32 +12,27 @@ import (
 	"github.com/ada420b6/overlay/internal/runtime/memnet"
 )
 
-// Strangers write whatever they like to a supernode, faster than it reads: the sessions
-// it has go on (rule R6), the drops are counted, nothing grows.
+// Strangers write whatever they like to a supernode and to a node, faster than they read:
+// the sessions they have go on (rule R6), the drops are counted, nothing grows, nobody
+// comes to believe that he or a peer is elsewhere, and who reboots under it comes back.
 func TestFloodOfStrangers(t *testing.T) {
 	inWorld(t, memnet.Config{Seed: 6}, func(t *testing.T, w *world) {
 		s := w.start("s", func(c *runtime.Config) { c.Role = core.RoleSupernode })
 		w.attached(s, time.Minute)
-		n := w.start("n", func(c *runtime.Config) { c.Role = core.RoleNode })
+		dir := t.TempDir()
+		boot := func() *runtime.Node {
+			w.hosts = 1
+			return w.start("n", func(c *runtime.Config) { c.Role, c.StateDir = core.RoleNode, dir })
+		}
+		n := boot()
 		w.attached(n, time.Minute)
 		sub := n.Events()
-		pc, err := w.net.Listen("13.0.0.1:1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer pc.Close()
-		to := net.UDPAddrFromAddrPort(s.Status().Address)
-		before := s.Status()
-		shapes := [][]byte{
-			{}, {0}, {0x11}, make([]byte, 1472), append([]byte{0x11}, make([]byte, 900)...), append([]byte{0x13}, make([]byte, 60)...),
-			append([]byte{0x18}, make([]byte, 100)...), append([]byte{0x19}, make([]byte, 100)...), {0x19}, {0x15, 1}, {0xff, 0xff},
-		}
+		f := newFlood(w, s.Key())
+		defer f.close()
+		before, node := s.Status(), n.Status()
 		for range 120 { // two minutes: five keepalives
-			for i := range 400 {
-				if _, err := pc.WriteTo(shapes[i%len(shapes)], to); err != nil {
-					t.Fatal(err)
-				}
-			}
+			f.pour(before.Address)
+			f.pour(node.Address)
 			<-time.After(time.Second)
 		}
 		after := s.Status()
@@ -48,18 +42,40 @@ func TestFloodOfStrangers(t *testing.T) {
 		if after.Knows > before.Knows || after.Sessions > before.Sessions+1 {
 			t.Errorf("strangers made state: %d entries of %d before, %d sessions of %d", after.Knows, before.Knows, after.Sessions, before.Sessions)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		for {
-			ev, err := sub.Next(ctx)
-			if err != nil {
-				break
+		if after.Address != before.Address || n.Status().Address != node.Address {
+			t.Errorf("strangers moved %v to %v, %v to %v", before.Address, after.Address, node.Address, n.Status().Address)
+		}
+		staysAttached(t, sub)
+
+		w.net.Cut(loginAddr, true)
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+		n = boot()
+		for begun := time.Now(); len(n.Status().Attached) == 0; <-time.After(100 * time.Millisecond) {
+			if time.Since(begun) > time.Minute {
+				t.Fatalf("not attached under the flood: %+v", n.Status())
 			}
-			if ev.Kind == runtime.EventDetached {
-				t.Fatal("the node lost its attachment to the flood")
-			}
+			f.pour(before.Address)
+			f.pour(node.Address)
 		}
 	})
+}
+
+// staysAttached fails if a node has lost an attachment since sub began.
+func staysAttached(t *testing.T, sub *runtime.Subscription) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	for {
+		ev, err := sub.Next(ctx)
+		if err != nil {
+			return
+		}
+		if ev.Kind == runtime.EventDetached {
+			t.Fatal("the node lost its attachment to the flood")
+		}
+	}
 }
 
 // A lossy network with nodes that come and go: everybody is attached in the end.

@@ -197,4 +197,6 @@ func (s *LoginServer) chores(vtime.Time) vtime.Time { return vtime.Never }
 
 func (s *LoginServer) refer(func(ident.Handle)) {}
 
+func (s *LoginServer) awaits([]byte) bool { return false }
+
 func (s *LoginServer) moved(ident.Key, netip.AddrPort) {}

@@ -35,6 +35,8 @@ type owner interface {
 	chores(now vtime.Time) vtime.Time
 	// refer marks the handles that the owner refers to.
 	refer(mark func(ident.Handle))
+	// awaits reports whether a plain message answers what the owner asks right now.
+	awaits(message []byte) bool
 	// moved says that the packets of a peer come from another address now.
 	moved(key ident.Key, to netip.AddrPort)
 }
@@ -105,6 +107,7 @@ func newLoop(book *Book, pc net.PacketConn, listen ListenPacket, log *slog.Logge
 		closing:  make(chan struct{}),
 	}
 	l.origin = randomKey()
+	book.live = func(key ident.Key) bool { return l.table.Established(key, l.now()) }
 	return l
 }
 

@@ -201,4 +201,6 @@ func (n *Node) refer(mark func(ident.Handle)) {
 	}
 }
 
+func (n *Node) awaits(message []byte) bool { return n.core.Awaits(message) }
+
 func (n *Node) moved(key ident.Key, to netip.AddrPort) { n.paths.Moved(key, to) }

@@ -5,8 +5,9 @@ import "net/netip"
 // witnesses is how many of the latest observers are remembered.
 const witnesses = 8
 
-// observer gathers what others say of the address under which this node is seen. One
-// peer can lie: an address counts when most of the last observers, one per address
+// observer gathers what others say of the address under which this node is seen. Only an
+// answer that this node awaits is a witness: what comes unasked costs a liar nothing but
+// as many source addresses as there are witnesses. One peer can still lie: an address counts when most of the last observers, one per address
 // group, name it, and there are two at least; in a network that is all one group, when
 // most of the last observers do.
 type observer struct {
@@ -17,6 +18,14 @@ type observer struct {
 type observation struct {
 	by   netip.Addr
 	what netip.AddrPort
+}
+
+// note is add, unless nothing was seen.
+func (o *observer) note(by netip.Addr, what netip.AddrPort) (agreed netip.AddrPort, ok bool) {
+	if !what.IsValid() {
+		return agreed, false
+	}
+	return o.add(by, what)
 }
 
 // add notes that by sees this node at what, and returns the address that most agree on.

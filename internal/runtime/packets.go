@@ -6,7 +6,6 @@ import (
 	"github.com/ada420b6/overlay/internal/core"
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/session"
-	"github.com/ada420b6/overlay/internal/vtime"
 )
 
 // packet turns a datagram into an input.
@@ -82,44 +81,19 @@ func (l *loop) plain(b []byte, from netip.AddrPort) {
 		l.n.otherNetwork++
 		return
 	}
-	if seen.IsValid() {
-		if at, ok := l.observer.add(from.Addr(), seen); ok {
-			l.book.address = at
-		}
-	}
 	h := l.socket.asked.who(from)
-	if h == ident.None {
+	switch {
+	case h == ident.None:
 		l.stranger = from
 		l.strangers++
 		h = ident.Transient(l.strangers)
-	} else {
+	case l.owner.awaits(message):
+		// Only who was asked, and got the question, is heard: anybody can write a sender's
+		// address on a datagram, and say that it sees this node elsewhere.
 		l.book.heard(h, from, hearsay)
+		if at, ok := l.observer.note(from.Addr(), seen); ok {
+			l.book.address = at
+		}
 	}
 	l.step(l.message(h, from, message, true))
-}
-
-// bucket bounds a rate: so many at once, and one more per interval.
-type bucket struct {
-	since vtime.Time
-	spent int
-}
-
-const (
-	// afarBurst and afarEvery bound the sockets that are opened to dial back from: a
-	// supernode's 1600 nodes want 3 dial-backs in 10 minutes each, 8 a second.
-	afarBurst = 32
-	afarEvery = 50 * vtime.Millisecond
-)
-
-// take spends one and reports whether there was one.
-func (b *bucket) take(now vtime.Time) bool {
-	if back := int(now.Sub(b.since) / afarEvery); back > 0 {
-		b.spent = max(0, b.spent-back)
-		b.since = b.since.Add(vtime.Duration(back) * afarEvery)
-	}
-	if b.spent >= afarBurst {
-		return false
-	}
-	b.spent++
-	return true
 }

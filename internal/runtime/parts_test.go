@@ -161,7 +161,7 @@ func TestBucket(t *testing.T) {
 	var b bucket
 	now, taken := vtime.Time(1), 0
 	for range 10_000 { // ten seconds
-		if b.take(now) {
+		if b.take(now, afarBurst, afarEvery) {
 			taken++
 		}
 		now = now.Add(vtime.Millisecond)
@@ -270,5 +270,59 @@ func TestLanes(t *testing.T) {
 	}
 	if put(0x16, "11.2.0.1:1") || put(0x21, "11.2.0.1:1") || s.n.notOurs.Load() != 2 {
 		t.Fatalf("%d counted as not ours", s.n.notOurs.Load())
+	}
+}
+
+// One address that floods with packets of sessions waits with the strangers for what is
+// more than its share, whatever ports it sends from; others' keepalives pass.
+func TestShareOfTheLiveQueue(t *testing.T) {
+	pc, err := memnet.New(memnet.Config{}).Listen("11.1.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	s := newSocket(pc)
+	s.rates.key = [2]uint64{1, 2} // two addresses might share a rate
+	s.begun = time.Now().Add(-time.Hour)
+	b := path.NewBuffer()
+	b.Space()[0] = 0x13
+	b.SetLen(100)
+	begun := time.Now()
+	for port := range 4 * liveQueue {
+		s.sort(b, netip.AddrPortFrom(netip.MustParseAddr("11.2.0.1"), uint16(port+1)))
+	}
+	most := sourceBurst + int(time.Since(begun)/time.Duration(sourceEvery)) + 1
+	if n := len(s.live); n < sourceBurst || n > most || s.n.strangersFull.Load() == 0 || len(s.others) != strangerQueue {
+		t.Fatalf("%d of one source queued, at most %d are its share; %d with the strangers", n, most, len(s.others))
+	}
+	had := len(s.live)
+	if !s.sort(b, netip.MustParseAddrPort("11.3.0.1:1")) || len(s.live) != had+1 {
+		t.Fatal("another source's packet waits behind the flood")
+	}
+}
+
+func TestSources(t *testing.T) {
+	s := sources{key: [2]uint64{1, 2}}
+	now := vtime.Time(1)
+	took := func(from string) (n int) {
+		for at := netip.MustParseAddr(from); s.take(at, now); n++ {
+		}
+		return n
+	}
+	if n := took("2001:db8::1"); n != sourceBurst {
+		t.Fatalf("%d at once", n)
+	}
+	if same, other := took("2001:db8::2"), took("2001:db8:0:1::1"); same != 0 || other != sourceBurst {
+		t.Fatalf("%d more from the same /64, %d from another", same, other)
+	}
+	if v4, mapped := took("11.2.0.1"), took("::ffff:11.2.0.1"); v4 != sourceBurst || mapped != 0 {
+		t.Fatalf("%d from an IPv4 address, %d from its mapped form", v4, mapped)
+	}
+	if now = now.Add(10 * sourceEvery); took("11.2.0.1") != 10 {
+		t.Fatal("a rate does not come back")
+	}
+	at := netip.MustParseAddr("11.2.0.1")
+	if n := testing.AllocsPerRun(100, func() { s.take(at, now) }); n != 0 {
+		t.Errorf("a packet costs %v allocations", n)
 	}
 }

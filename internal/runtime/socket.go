@@ -11,6 +11,7 @@ import (
 
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/path"
+	"github.com/ada420b6/overlay/internal/vtime"
 )
 
 const (
@@ -51,6 +52,8 @@ type socket struct {
 	live   chan inbound
 	others chan inbound
 	asked  asked
+	rates  sources   // the reader's
+	begun  time.Time // what rates count from
 	relay  *relay
 	paths  *path.Conn // nil for a login server
 	ended  chan struct{}
@@ -71,6 +74,8 @@ func newSocket(pc net.PacketConn) *socket {
 		live:   make(chan inbound, liveQueue),
 		others: make(chan inbound, strangerQueue),
 		ended:  make(chan struct{}),
+		rates:  sources{key: randomKey()},
+		begun:  time.Now(),
 	}
 	s.udp, _ = pc.(*net.UDPConn)
 	s.relay = newRelay(s.send)
@@ -146,10 +151,10 @@ func (s *socket) survives(err error) bool {
 func (s *socket) sort(b *path.Buffer, from netip.AddrPort) bool {
 	switch laneOf(b.Bytes()) {
 	case laneLive:
-		return offer(s.live, inbound{b, from}, &s.n.liveFull)
+		return s.offerLive(inbound{b, from})
 	case laneStranger:
 		if b.Bytes()[0] == headPlain && s.asked.who(from) != ident.None {
-			return offer(s.live, inbound{b, from}, &s.n.liveFull)
+			return s.offerLive(inbound{b, from})
 		}
 		return offer(s.others, inbound{b, from}, &s.n.strangersFull)
 	case laneChannel:
@@ -160,6 +165,15 @@ func (s *socket) sort(b *path.Buffer, from netip.AddrPort) bool {
 	}
 	s.n.notOurs.Add(1)
 	return false
+}
+
+// offerLive puts a datagram in the queue of sessions, unless its source has had its
+// share of that: a session that floods, or one that is made up, delays no keepalive.
+func (s *socket) offerLive(d inbound) bool {
+	if !s.rates.take(d.from.Addr(), vtime.Time(time.Since(s.begun))+1) {
+		return offer(s.others, d, &s.n.strangersFull)
+	}
+	return offer(s.live, d, &s.n.liveFull)
 }
 
 // offer puts a datagram in a queue, or counts that there was no room.

@@ -258,6 +258,35 @@ func TestCacheAndRosterRoundTrip(t *testing.T) {
 	}
 }
 
+// An address that was good once comes back as such; one that was only heard of does not
+// become better by a restart.
+func TestCacheKeepsRanks(t *testing.T) {
+	i := newIssuer(t)
+	k := i.book("a")
+	at := func(n byte) netip.AddrPort { return netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, 0, 0, n}), 1) }
+	good, heard := k.intern(mustKeys(t).Session()), k.intern(mustKeys(t).Session())
+	k.learn(good, at(1), proven)
+	k.learn(heard, at(2), hearsay)
+	k.learn(good, at(3), hearsay) // a stranger's lie, just before the end
+	cache := []core.CacheEntry{{Peer: good, Tried: true}, {Peer: heard}}
+	tickets := core.Tickets{{Peer: good, Mark: 7}}
+	for range 2 {
+		raw, marks := encodeCache(k, cache), encodeTickets(k, tickets)
+		k = i.book("a")
+		decodeCache(k, raw, cache[:copy(cache, make([]core.CacheEntry, 2))])
+		tickets = decodeTickets(k, marks)
+		for n, want := range []entry{{rank: kept, addr: at(1)}, {rank: hearsay, addr: at(2)}} {
+			if e := k.at(cache[n].Peer); e.rank != want.rank || e.addr != want.addr {
+				t.Fatalf("entry %d has rank %d, %v; want rank %d, %v", n, e.rank, e.addr, want.rank, want.addr)
+			}
+		}
+		if tickets[0].Peer != cache[0].Peer || !cache[0].Tried {
+			t.Fatalf("%+v, %+v", cache, tickets)
+		}
+		k.learn(cache[0].Peer, at(4), hearsay)
+	}
+}
+
 // What another version or a hostile disk wrote is never more than left out.
 func TestDecodeAnything(t *testing.T) {
 	i := newIssuer(t)

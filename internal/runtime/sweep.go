@@ -14,7 +14,7 @@ const sweepSlack = 1024
 var slack = sweepSlack
 
 // crowded reports whether it is time for a sweep.
-func (k *Book) crowded() bool { return k.size() > 2*k.live+slack }
+func (k *Book) crowded() bool { return k.size() > 2*k.inUse+slack }
 
 // sweep forgets every entry that refer does not mark, and that is not this node's own or
 // a login server's. It must not run during a Step.
@@ -32,7 +32,7 @@ func (k *Book) sweep(refer func(mark func(ident.Handle))) {
 			k.forget(ident.Handle(h))
 		}
 	}
-	k.live = k.size()
+	k.inUse = k.size()
 }
 
 // forget frees an entry.

@@ -24,7 +24,7 @@ func encodeTickets(k *Book, tickets core.Tickets) (b []byte) {
 // decodeTickets reads them back. What does not parse ends it.
 func decodeTickets(k *Book, b []byte) (tickets core.Tickets) {
 	for i := 0; i < len(tickets) && len(b) > 4; i++ {
-		h, rest, err := k.ParsePeer(b[4:])
+		h, rest, err := k.parsePeer(b[4:], kept)
 		if err != nil {
 			return tickets
 		}
