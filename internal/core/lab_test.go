@@ -39,16 +39,17 @@ type labEvent struct {
 }
 
 type labHost struct {
-	node   Node
-	login  *LoginServer
-	env    Env
-	out    Effects
-	up     bool
-	epoch  int
-	cert   bool
-	was    bool
-	boots  uint64
-	events []Effect
+	node    Node
+	login   *LoginServer
+	env     Env
+	out     Effects
+	up      bool
+	epoch   int
+	cert    bool
+	was     bool
+	boots   uint64
+	tickets Tickets
+	events  []Effect
 }
 
 const labLatency = 40 * vtime.Millisecond
@@ -76,6 +77,7 @@ func (l *lab) start(h ident.Handle, after vtime.Duration) {
 	r := seed.New(uint64(h)<<32 | x.boots)
 	in := Input{Kind: InputStart, Start: Start{
 		Self: h, Name: ident.NameID(uint64(h) * 0x9e3779b97f4a7c15), Key: [2]uint64{r.Uint64(), r.Uint64()},
+		Tickets: x.tickets, TicketKey: [2]uint64{uint64(h), 7},
 		Seq: x.boots << 24, Inc: uint32(x.boots) << 12, HasCert: x.cert, RenewIn: 20 * vtime.Day, WasSuper: x.was,
 	}}
 	x.epoch++
@@ -88,7 +90,7 @@ func (l *lab) crash(h ident.Handle) {
 	x.up = false
 	x.epoch++
 	x.was = x.env.Super != nil || x.was && x.node.wasSuper
-	x.cert = x.node.certified
+	x.cert, x.tickets = x.node.certified, x.node.Tickets()
 	x.node, x.env.Super, x.env.Calls = Node{}, nil, nil
 }
 
