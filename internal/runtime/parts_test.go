@@ -268,7 +268,7 @@ func TestLanes(t *testing.T) {
 	if !put(0x13, "11.2.0.1:1") || !put(headPlain, "11.3.0.1:1") || len(s.live) != 2 {
 		t.Fatalf("%d of sessions queued", len(s.live))
 	}
-	if put(0x16, "11.2.0.1:1") || put(0x21, "11.2.0.1:1") || s.n.notOurs.Load() != 2 {
+	if put(0x17, "11.2.0.1:1") || put(0x21, "11.2.0.1:1") || s.n.notOurs.Load() != 2 {
 		t.Fatalf("%d counted as not ours", s.n.notOurs.Load())
 	}
 }

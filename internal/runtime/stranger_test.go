@@ -1,6 +1,7 @@
 package runtime_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -183,5 +184,42 @@ func TestStrangersDoNotMoveATier(t *testing.T) {
 		}
 		late := w.start("late", func(c *runtime.Config) { c.Role = core.RoleNode })
 		w.attached(late, time.Minute)
+	})
+}
+
+// anywhere is a socket that does not know its own address, as one that listens on every
+// address of its machine.
+type anywhere struct{ net.PacketConn }
+
+func (anywhere) LocalAddr() net.Addr { return &net.UDPAddr{IP: net.IPv4zero, Port: 4040} }
+
+// The answers to a node's own Probes are witnesses: it learns where it is, while
+// strangers say otherwise.
+func TestAnswersAreWitnesses(t *testing.T) {
+	inWorld(t, memnet.Config{Seed: 6}, func(t *testing.T, w *world) {
+		var keys []ident.Key
+		for i := range 4 {
+			s := w.start(fmt.Sprintf("s%d", i), func(c *runtime.Config) { c.Role = core.RoleSupernode })
+			w.attached(s, time.Minute)
+			keys = append(keys, s.Key())
+		}
+		f := newFlood(w, keys...)
+		defer f.close()
+		n := w.start("n", func(c *runtime.Config) {
+			c.Role = core.RoleNode
+			listen := c.ListenPacket
+			c.ListenPacket = func(ctx context.Context, at string) (net.PacketConn, error) {
+				pc, err := listen(ctx, at)
+				return anywhere{pc}, err
+			}
+		})
+		is := netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, w.hosts, 0, 1}), 4040)
+		for begun := time.Now(); n.Status().Address != is; <-time.After(100 * time.Millisecond) {
+			if time.Since(begun) > 5*time.Minute {
+				t.Fatalf("it is at %v: %+v", is, n.Status())
+			}
+			f.pour(is)
+		}
+		t.Logf("attached %d times", len(n.Status().Attached))
 	})
 }
