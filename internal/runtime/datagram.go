@@ -8,7 +8,7 @@ import (
 	"github.com/ada420b6/overlay/internal/session"
 )
 
-// The first byte of a datagram is version and type: 1 to 5 are the session's, 9 is a
+// The first byte of a datagram is version and type: 1 to 6 are the session's, 9 is a
 // packet on a channel (package path), 8 is a plain message:
 //
 //	head 1 | network 8 | where it is sent to 7 or 19 | message
@@ -60,7 +60,7 @@ func laneOf(b []byte) lane {
 		return laneChannel
 	case b[0] == headPlain || b[0] == typeInit:
 		return laneStranger
-	case b[0]>>4 == session.Version && b[0]&15 <= 5:
+	case b[0]>>4 == session.Version && b[0]&15 <= 6:
 		return laneLive
 	}
 	return laneNone

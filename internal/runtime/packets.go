@@ -24,6 +24,8 @@ func (l *loop) packet(d inbound) {
 		if r.Fresh {
 			l.table.Flush(r.Peer)
 		}
+	case session.KindMoved:
+		l.sender(&r) // relays and paths follow at once, not with its next message
 	case session.KindReset:
 		l.step(&core.Input{Kind: core.InputReset, From: l.handleOf(r.Peer, r.Addr)})
 	case session.KindCookie:

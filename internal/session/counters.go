@@ -29,14 +29,16 @@ type Counters struct {
 	BadResponse      uint64 // not authentic
 	BadCookie        uint64 // not authentic, or a repetition
 
-	// Transport and Reset.
-	EarlyTransport   uint64 // overtook the Response that it needs
+	// Transport, Reset and Challenge.
+	EarlyTransport   uint64 // overtook the Response or confirmation that it needs
 	UnknownSession   uint64 // no session has its index
 	BadTransport     uint64 // not authentic
 	ReplayedPacket   uint64 // counter seen before, or older than the window
 	ResetsSent       uint64 // answers to UnknownSession
 	ResetsSuppressed uint64 // answers that the rate limit held back
 	ForgedReset      uint64 // a Reset that echoes no packet of ours
+	ChallengesSent   uint64 // a peer seems to have moved: at most one a second each
+	BadEcho          uint64 // authentic, but a wrong token or from another address
 
 	// Payloads of Send that went nowhere.
 	QueueDropped uint64 // displaced from a full queue, too old, or without a session
@@ -47,5 +49,6 @@ func (c *Counters) Dropped() uint64 {
 	return c.Truncated + c.Oversized + c.NewerVersion + c.OlderVersion + c.UnknownType +
 		c.WrongMac1 + c.ReplayedInit + c.CookiesSent + c.BadInit + c.PendingFull + c.SessionsFull +
 		c.UnknownHandshake + c.BadResponse + c.BadCookie +
-		c.EarlyTransport + c.UnknownSession + c.BadTransport + c.ReplayedPacket + c.ForgedReset
+		c.EarlyTransport + c.UnknownSession + c.BadTransport + c.ReplayedPacket + c.ForgedReset +
+		c.BadEcho
 }

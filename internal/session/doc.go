@@ -44,6 +44,20 @@
 // table sends to an address that proved nothing is charged against the size of the
 // Init; beyond that payloads wait for the confirmation.
 //
+// # Roaming
+//
+// An authentic packet proves its author, not its source: a peer can write any address
+// there, and would have everything that follows sent to a victim. So packets go on to the
+// session's address, and the source of the newest packet is only a candidate. It gets one
+// Challenge, 37 bytes with a random token, at most once a second, and never for a smaller
+// packet. The peer's table echoes the token to where the Challenge came from; the Echo,
+// from the candidate and with the token, moves the session, and Receive says KindMoved.
+// That costs a moved peer one round trip. Nothing is repeated: if either is lost, the next
+// packet from the new address causes the next Challenge.
+//
+// Where a handshake went, both sides have shown that they receive: who answers an Init has
+// received it where it was called, and who confirms a Response where it went.
+//
 // # Before any expensive work
 //
 // mac1 proves that the sender knows the network and the receiver's key: strangers and

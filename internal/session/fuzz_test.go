@@ -5,6 +5,9 @@ import (
 	"testing"
 )
 
+// stranger is an address that nobody has.
+var stranger = address(5000)
+
 // fuzzWorld is a table with a live session, a call under way and a received Init not
 // confirmed, and one genuine packet of each type addressed to it.
 func fuzzWorld(t testing.TB) (b *node, genuine []packet) {
@@ -14,6 +17,7 @@ func fuzzWorld(t testing.TB) (b *node, genuine []packet) {
 	w.join(a, b)
 	a.say(b, "transport", false)
 	genuine = append(genuine, w.take(0))
+	genuine = append(genuine, roamPackets(w, a, b)...)
 
 	b.say(c, "called", false)
 	b.say(c, "waits", false)
@@ -37,6 +41,26 @@ func fuzzWorld(t testing.TB) (b *node, genuine []packet) {
 	w.arrive(w.take(0))
 	genuine = append(genuine, w.take(0)) // A's Reset
 	return b, genuine
+}
+
+// roamPackets returns a Challenge from a to b, and a's Echo of b's of the stranger.
+func roamPackets(w *world, a, b *node) (genuine []packet) {
+	b.say(a, "moved", false)
+	moved := w.take(0)
+	moved.from = address(201)
+	w.arrive(moved)
+	genuine = append(genuine, w.take(0))
+
+	a.say(b, "moved", false)
+	moved = w.take(0)
+	moved.from = stranger
+	w.arrive(moved)
+	challenge := w.take(0)
+	challenge.to = a.addr
+	w.arrive(challenge)
+	genuine = append(genuine, w.take(0))
+	w.now = w.now.Add(challengeEvery) // so that inputs can cause Challenges
+	return genuine
 }
 
 // FuzzReceive bends genuine packets, or makes up new ones, and gives mac1 to those that
@@ -74,7 +98,7 @@ func FuzzReceive(f *testing.F) {
 // wordily as the core could, and counts what goes back. It reports whether anything but
 // counters changed.
 func receiveAsStranger(t *testing.T, b *node, data []byte) (changed bool) {
-	w, from := b.w, address(5000)
+	w, from := b.w, stranger
 	w.t, w.flight, b.resets = t, nil, newBucket(resetRate, resetBurst)
 	was := b.Counters()
 	before := bytes.Clone(data)
@@ -91,10 +115,6 @@ func receiveAsStranger(t *testing.T, b *node, data []byte) (changed bool) {
 		b.Flush(r.Peer)
 	}
 	audit(t, b.Table)
-	is := b.Counters()
-	if is.Handshakes > was.Handshakes || r.Kind == KindMessage && !r.Fresh {
-		return true // authentic and new: the address is proven
-	}
 	back := 0
 	for _, p := range w.flight {
 		if p.to == from {
@@ -104,6 +124,7 @@ func receiveAsStranger(t *testing.T, b *node, data []byte) (changed bool) {
 	if back > len(data) {
 		t.Fatalf("%d B went back for %d B", back, len(data))
 	}
-	return r.Kind != KindNone || is.BadResponse != was.BadResponse || is.Resets != was.Resets ||
+	is := b.Counters()
+	return r.Kind != KindNone || is.Handshakes != was.Handshakes || is.BadResponse != was.BadResponse || is.Resets != was.Resets ||
 		is.SessionsFull+is.PendingFull != was.SessionsFull+was.PendingFull || back > resetSize
 }

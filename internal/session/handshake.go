@@ -189,10 +189,15 @@ func (t *Table) receiveResponse(from netip.AddrPort, packet []byte, now vtime.Ti
 	}
 	s.keys(first, second)
 	s.remote = binary.BigEndian.Uint32(plain)
-	s.addr = from
 	payload := plain[indexSize:]
-	if !t.establish(s, now) || len(payload) == 0 {
+	if !t.establish(s, now) {
 		return Result{}
 	}
-	return Result{Kind: KindMessage, Peer: s.peer.key, Payload: payload, Addr: from}
+	// The peer has received the Init where it was called. Its answer's source is only
+	// where somebody says that it is.
+	t.follow(s, from, len(packet), now)
+	if len(payload) == 0 {
+		return Result{}
+	}
+	return Result{Kind: KindMessage, Peer: s.peer.key, Payload: payload, Addr: s.addr}
 }

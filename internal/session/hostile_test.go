@@ -92,16 +92,22 @@ func TestCut(t *testing.T) {
 	a.say(b, "payload", false)
 	attack()
 	w.settle()
+	a.addr = address(200)
+	a.say(b, "moved", false)
+	for len(w.flight) > 0 {
+		attack()
+		w.arrive(w.take(0))
+	}
 	b.reboot()
 	a.say(b, "anyone?", false)
 	for len(w.flight) > 0 {
 		attack()
 		w.arrive(w.take(0))
 	}
-	if got := w.texts(b); !cmp.Equal(got, []string{"try again", "payload"}) || w.kinds(a, KindReset) != 1 {
+	if got := w.texts(b); !cmp.Equal(got, []string{"try again", "payload", "moved"}) || w.kinds(a, KindReset) != 1 {
 		t.Fatalf("B heard %q", got)
 	}
-	for kind := byte(typeInit); kind <= typeReset; kind++ {
+	for kind := byte(typeInit); kind <= typeChallenge; kind++ {
 		if !types[kind] {
 			t.Errorf("type %d was never under way", kind)
 		}
@@ -118,10 +124,13 @@ func TestClassify(t *testing.T) {
 		{"newer", []byte{2<<4 | typeInit}, func(n *Counters) *uint64 { return &n.NewerVersion }},
 		{"older", []byte{typeInit}, func(n *Counters) *uint64 { return &n.OlderVersion }},
 		{"type 0", []byte{head(0)}, func(n *Counters) *uint64 { return &n.UnknownType }},
+		{"type 7", []byte{head(7)}, func(n *Counters) *uint64 { return &n.UnknownType }},
 		{"type 8", []byte{head(8)}, func(n *Counters) *uint64 { return &n.UnknownType }},
 		{"short", append([]byte{head(typeInit)}, make([]byte, MinInit-2)...), func(n *Counters) *uint64 { return &n.Truncated }},
 		{"long", append([]byte{head(typeTransport)}, make([]byte, MaxPacket)...), func(n *Counters) *uint64 { return &n.Oversized }},
 		{"long Response", append([]byte{head(typeResponse)}, make([]byte, MinInit)...), func(n *Counters) *uint64 { return &n.Oversized }},
+		{"short Challenge", append([]byte{head(typeChallenge)}, make([]byte, challengeSize-2)...), func(n *Counters) *uint64 { return &n.Truncated }},
+		{"long Challenge", append([]byte{head(typeChallenge)}, make([]byte, challengeSize)...), func(n *Counters) *uint64 { return &n.Oversized }},
 		{"long Reset", append([]byte{head(typeReset)}, make([]byte, resetSize)...), func(n *Counters) *uint64 { return &n.Oversized }},
 	} {
 		var got, want Counters

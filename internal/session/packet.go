@@ -3,7 +3,7 @@ package session
 import "encoding/binary"
 
 // Version is the version of every packet: the high half of byte 0. The low half is the
-// type; types 1 to 5 belong to this package, types from 8 on to the runtime. Numbers
+// type; types 1 to 6 belong to this package, types from 8 on to the runtime. Numbers
 // are big-endian.
 //
 //	Init       head 1 | sender 4 | e 32 | s 32+16 | length 2, payload, zeros +16 | mac1 16 | mac2 16
@@ -11,12 +11,14 @@ import "encoding/binary"
 //	Transport  head 1 | receiver 4 | sender 4 | counter 8 | payload +16
 //	Cookie     head 1 | receiver 4 | nonce 24 | cookie 16+16
 //	Reset      head 1 | receiver 4 | sender 4 | tag 16
+//	Challenge  head 1 | receiver 4 | counter 8 | token 8+16
 //
 // A sender is the index under which the packet's sender finds the session, a receiver
 // that of its receiver. A Transport packet carries both so that its Reset leads to the
 // session without a second table. +16 is the tag of what is encrypted; a Transport
 // packet's also covers its header, so that no bit of a packet that is accepted can have
-// been changed but the sender of an Init, and that only sends the Response astray.
+// been changed but the sender of an Init, and that only sends the Response astray. A Challenge is a
+// Transport packet with fewer fields; the highest bit of its counter makes it an Echo.
 const Version = 1
 
 const (
@@ -25,6 +27,7 @@ const (
 	typeTransport
 	typeCookie
 	typeReset
+	typeChallenge
 )
 
 // Sizes in bytes.
@@ -54,6 +57,7 @@ const (
 	tagSize    = 16
 	macSize    = 16
 	nonceSizeX = 24
+	tokenSize  = 8
 
 	initHead          = headSize + indexSize
 	initOverhead      = initHead + keySize + keySize + tagSize + lengthSize + tagSize + 2*macSize
@@ -63,14 +67,18 @@ const (
 	transportOverhead = transportHead + tagSize
 	cookieSize        = headSize + indexSize + nonceSizeX + macSize + tagSize
 	resetSize         = headSize + 2*indexSize + tagSize
+	challengeHead     = headSize + indexSize + 8
+	challengeSize     = challengeHead + tokenSize + tagSize
 )
 
-// No stateless answer is larger than the smallest packet that causes it: a negative
-// array length does not compile.
+// No answer to an unproven address is larger than the smallest packet that causes it: a
+// negative array length does not compile. A Transport packet that is smaller than a
+// Challenge causes none.
 var (
 	_ [MinInit - cookieSize]struct{}
 	_ [transportOverhead - resetSize - 1]struct{}
 	_ [MaxPacket - MinInit]struct{}
+	_ [responseOverhead - challengeSize]struct{}
 )
 
 // head returns byte 0 of a packet of the given type.
@@ -81,7 +89,7 @@ func index(packet []byte, n int) uint32 {
 	return binary.BigEndian.Uint32(packet[headSize+n*indexSize:])
 }
 
-// tag returns the authentication tag at the end of a Transport packet.
+// tag returns the authentication tag at the end of a Transport or Challenge packet.
 func tag(packet []byte) []byte { return packet[len(packet)-tagSize:] }
 
 // classify returns the type of a packet whose version and size are right. Otherwise it
@@ -112,6 +120,8 @@ func classify(packet []byte, n *Counters) byte {
 		smallest, largest = cookieSize, cookieSize
 	case typeReset:
 		smallest, largest = resetSize, resetSize
+	case typeChallenge:
+		smallest, largest = challengeSize, challengeSize
 	default:
 		n.UnknownType++
 		return 0

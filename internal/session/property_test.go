@@ -22,9 +22,13 @@ type chaos struct {
 
 type route struct{ from, to *node }
 
+// forged is a source that nobody has.
+var forged = address(1000)
+
 // TestChaos draws losses, repetitions, reordering, damage, forged addresses, reboots and
 // leaps of time. Safety: what is delivered was said, by that peer, to this node, and
-// once; only what came in an Init may come once more per reboot of its receiver.
+// once; only what came in an Init may come once more per reboot of its receiver. No
+// established session sends to an address that nobody has.
 // Liveness: when the network works again, a fresh Send makes a session.
 func TestChaos(t *testing.T) {
 	rapid.Check(t, func(d *rapid.T) {
@@ -37,6 +41,7 @@ func TestChaos(t *testing.T) {
 			c.step()
 			for _, n := range c.nodes {
 				audit(d, n.Table)
+				c.nobody(n)
 			}
 		}
 		c.flight = nil
@@ -75,8 +80,17 @@ func (c *chaos) step() {
 		c.hear(p)
 	case action == 13:
 		p := c.flight[i]
-		p.from = address(1000)
+		p.from = forged
 		c.hear(p)
+	}
+}
+
+// nobody checks that no session of n was moved to the forged address.
+func (c *chaos) nobody(n *node) {
+	for _, p := range n.peers {
+		if p.current != nil && p.current.addr == forged {
+			c.t.Fatalf("%v sends to a forged address", n.addr)
+		}
 	}
 }
 

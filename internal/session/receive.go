@@ -25,6 +25,10 @@ const (
 	// KindCookie says that the peer is under load and wants the Init once more, now
 	// with the cookie that the next Send will add: retry at once.
 	KindCookie
+
+	// KindMoved says that the peer has proven a new address: packets for it go there
+	// from now on.
+	KindMoved
 )
 
 // Result is the outcome of Receive.
@@ -32,17 +36,17 @@ type Result struct {
 	Kind    Kind
 	Peer    ident.Key      // unless KindNone
 	Payload []byte         // of KindMessage, never empty; valid until the next Receive
-	Addr    netip.AddrPort // where it came from, or where the session was; unless KindNone
+	Addr    netip.AddrPort // where the session is or was, not where the packet came from; unless KindNone
 
 	// Fresh marks a message that came in an Init: call Flush after its step. Its
-	// author is certain; its address is not, and it may be a repetition of an old
-	// one. See the package comment.
+	// author is certain; Addr, the packet's source, is not, and it may be a repetition
+	// of an old one. See the package comment.
 	Fresh bool
 }
 
 // Receive takes a datagram in. It may hand packets to Config.Out before it returns:
-// cookie replies, Resets, confirmations and payloads that waited. The packet is not
-// changed and not kept.
+// cookie replies, Resets, confirmations, Challenges, Echoes and payloads that waited.
+// The packet is not changed and not kept.
 func (t *Table) Receive(from netip.AddrPort, packet []byte, now vtime.Time) Result {
 	t.expire(now)
 	switch classify(packet, &t.n) {
@@ -56,6 +60,8 @@ func (t *Table) Receive(from netip.AddrPort, packet []byte, now vtime.Time) Resu
 		return t.receiveCookie(packet, now)
 	case typeReset:
 		return t.receiveReset(packet)
+	case typeChallenge:
+		return t.receiveChallenge(from, packet, now)
 	}
 	return Result{}
 }
@@ -76,44 +82,41 @@ func (t *Table) receiveTransport(from netip.AddrPort, packet []byte, now vtime.T
 		t.n.EarlyTransport++
 		return Result{}
 	}
-	payload, newest, ok := t.open(s, packet)
+	counter := binary.BigEndian.Uint64(packet[headSize+2*indexSize:])
+	payload, newest, ok := t.open(s, packet, counter, transportHead)
 	if !ok {
 		return Result{}
-	}
-	if newest {
-		// Roaming: the peer is where its newest packet came from. An older one that
-		// was overtaken must not send us back.
-		s.addr = from
-	}
-	p := s.peer
-	if newest && s == p.previous && s.initiator != p.current.initiator {
-		// Calls that crossed: the peer sends on the session that we only receive on,
-		// so nothing else would tell us that it moved.
-		p.current.addr = from
 	}
 	if s.pending != nil && !t.establish(s, now) {
 		return Result{}
 	}
+	p := s.peer
 	t.touch(p, now)
+	// An older packet that was overtaken says nothing about where the peer is; nor does a
+	// replaced session, unless calls crossed: then the peer sends on the one that we only
+	// receive on, and nothing else would tell us that it moved.
+	if newest && (s == p.current || s.initiator != p.current.initiator) {
+		t.follow(p.current, from, len(packet), now)
+	}
 	if len(payload) == 0 {
 		return Result{} // a confirmation
 	}
-	return Result{Kind: KindMessage, Peer: p.key, Payload: payload, Addr: from}
+	return Result{Kind: KindMessage, Peer: p.key, Payload: payload, Addr: p.current.addr}
 }
 
-// open authenticates a packet of s and decrypts it into scratch.
-func (t *Table) open(s *session, packet []byte) (payload []byte, newest, ok bool) {
-	counter := binary.BigEndian.Uint64(packet[headSize+2*indexSize:])
+// open authenticates a packet of s that has a header of so many bytes and decrypts the
+// rest into scratch.
+func (t *Table) open(s *session, packet []byte, counter uint64, header int) (plain []byte, newest, ok bool) {
 	if counter >= rejectMessages || !s.window.fresh(counter) {
 		t.n.ReplayedPacket++
 		return nil, false, false
 	}
-	payload, err := s.receive.Open(t.in[:0], t.counterNonce(counter), packet[transportHead:], packet[:transportHead])
+	plain, err := s.receive.Open(t.in[:0], t.counterNonce(counter), packet[header:], packet[:header])
 	if err != nil {
 		t.n.BadTransport++
 		return nil, false, false
 	}
-	return payload, s.window.mark(counter), true
+	return plain, s.window.mark(counter), true
 }
 
 // reset answers a packet of a session that we don't have: an echo of what only the

@@ -171,10 +171,15 @@ func (t *Table) transport(s *session, payload []byte) {
 	binary.BigEndian.PutUint32(b[headSize:], s.remote)
 	binary.BigEndian.PutUint32(b[headSize+indexSize:], s.index)
 	binary.BigEndian.PutUint64(b[headSize+2*indexSize:], s.counter)
-	b = s.send.Seal(b, t.counterNonce(s.counter), payload, b)
+	t.emitOn(s, t.seal(s, b, payload))
+}
+
+// seal appends plain, encrypted, to a header that holds the counter of s, and counts.
+func (t *Table) seal(s *session, header, plain []byte) []byte {
+	b := s.send.Seal(header, t.counterNonce(s.counter), plain, header)
 	copy(s.tags[s.counter%keptTags][:], tag(b))
 	s.counter++
-	t.emitOn(s, b)
+	return b
 }
 
 // emitOn sends a packet of the session s and charges it to an unproven address.

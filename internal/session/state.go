@@ -66,9 +66,12 @@ type session struct {
 	index, remote uint32 // our name for it and the peer's
 	initiator     bool
 
-	addr    netip.AddrPort // where the newest authentic packet came from
-	created vtime.Time     // Init sent or received
-	rekeyAt vtime.Time     // when an initiator starts the next one
+	// addr is where the peer was called, where its Init came from, or where it has moved
+	// since. Once the session is established the peer has shown that it receives there.
+	addr    netip.AddrPort
+	roam    roam
+	created vtime.Time // Init sent or received
+	rekeyAt vtime.Time // when an initiator starts the next one
 
 	send, receive cipher.AEAD
 	counter       uint64 // of the next packet

@@ -180,8 +180,8 @@ func (t *Table) Established(k ident.Key, now vtime.Time) bool {
 	return p != nil && p.current != nil && !p.current.dead(now)
 }
 
-// Addr returns the address that the peer's newest authentic packet came from. Of a
-// session that waits for its confirmation the address is unproven.
+// Addr returns the address that payloads for the peer go to: one at which it has shown
+// that it receives. Of a session that waits for its confirmation it is unproven.
 func (t *Table) Addr(k ident.Key) (netip.AddrPort, bool) {
 	p := t.peers[k]
 	switch {
