@@ -31,7 +31,7 @@ type Outcome uint8
 // The outcomes.
 const (
 	Found       Outcome = iota // the record is there and not older than the floor
-	None                       // replicas answered, and none of them holds a record
+	None                       // more than half of the replicas hold no record, and nobody holds one
 	Unavailable                // no replica answered, or only with records older than the floor
 )
 
@@ -215,9 +215,11 @@ func (p *lookup) ask(dst []Action, id uint32, n int) []Action {
 }
 
 // negative is the outcome of a look-up that found nothing. A replica that holds an older
-// record than the asker has seen proves that the name exists: that is no None.
+// record than the asker has seen proves that the name exists: that is no None. Nor are
+// the words of a few, who may not be the ones that the record was put to: more than
+// half of the replicas must have said that they hold none.
 func (p *lookup) negative() Outcome {
-	if p.no != 0 && p.no == p.answered {
+	if p.no == p.answered && 2*bits.OnesCount8(p.no) > int(p.query.Ranked.n) {
 		return None
 	}
 	return Unavailable

@@ -146,6 +146,7 @@ func TestSweepAlways(t *testing.T) {
 			t.Fatal(err)
 		}
 		go echo(l)
+		<-time.After(time.Minute) // the rosters have met, through the losses
 		talk(t, w.nodes["j"], ej, "i")
 		w.start("k", func(c *runtime.Config) { c.Role = core.RoleNode })
 		w.attached(w.nodes["k"], 2*time.Minute)
