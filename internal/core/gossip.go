@@ -374,6 +374,7 @@ func (s *step) believe(o roster.Outcome, m roster.Member) {
 	if o.Gained {
 		sn.ranks.Joined(m.ID)
 		sn.fresh.Joined(m.ID, epoch)
+		s.out.add(Effect{Kind: EffectSave})
 	}
 	if o.Lost {
 		s.lost(m.Peer)
@@ -423,7 +424,8 @@ func (s *step) askRemembered() {
 		return
 	}
 	h := cache[s.n.rng.Intn(cache.Len())].Peer
-	if _, ok := sn.roster.Lookup(h); !ok && h != s.n.self {
+	// Also one that has left: it may have come back since, and know nobody.
+	if b, ok := sn.roster.Lookup(h); (!ok || !b.State.Usable()) && h != s.n.self {
 		s.introduce(h)
 	}
 }

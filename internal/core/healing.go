@@ -282,6 +282,9 @@ func (s *step) learn(peers []ident.Handle) {
 			learned = true
 		}
 	}
+	if learned {
+		s.out.add(Effect{Kind: EffectSave})
+	}
 	// A search that found nobody to ask goes on as soon as there is somebody. The pause
 	// keeps those who heard of a new supernode together from coming together.
 	if learned && n.dry && n.seek.Phase == attach.Resting {

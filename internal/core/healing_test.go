@@ -167,3 +167,27 @@ func (l *lab) describe() (s string) {
 	}
 	return s
 }
+
+// TestTiersMeetAgain: the first node of a network loses its disk's memory of others and
+// its power, with the login server dead. It comes back as a tier of its own, and the two
+// find each other.
+func TestTiersMeetAgain(t *testing.T) {
+	for _, n := range []int{2, 3, 8} {
+		l := newLab(t, n)
+		for i := range n {
+			l.start(ident.Handle(i+1), vtime.Duration(i)*vtime.Second)
+		}
+		l.run(30 * vtime.Second)
+		l.crash(l.login)
+		clear(l.host(1).env.Cache)
+		l.reboot(1, 2*vtime.Second)
+		l.run(3 * vtime.Minute)
+		up, attached, _ := l.census()
+		if up != n || attached != n {
+			t.Fatalf("%d nodes: %d up, %d attached", n, up, attached)
+		}
+		for i := range n {
+			l.lookupAll(t, ident.Handle(i+1))
+		}
+	}
+}

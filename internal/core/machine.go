@@ -321,6 +321,9 @@ func (s *step) notServing(k wire.Kind) {
 			s.sayNotAttached(m.Token)
 		}
 	case wire.KindPing:
+		if s.n.count() == 0 && s.n.hint == ident.None { // an orphan has found one that serves
+			s.n.hint = s.in.From
+		}
 		// Whoever pings takes this node for a supernode, which it was before it rebooted
 		// or stepped down: its own word spares the tier the doubt.
 		var m wire.News
