@@ -3,6 +3,7 @@ package overlay
 import (
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/ada420b6/overlay/internal/login"
 	"github.com/ada420b6/overlay/internal/runtime"
@@ -31,6 +32,7 @@ func publicError(err error) error {
 		{runtime.ErrNotFound, ErrNotFound},
 		{runtime.ErrUnavailable, ErrUnavailable},
 		{runtime.ErrNoChannel, ErrUnavailable},
+		{syscall.ETIMEDOUT, ErrUnavailable}, // its record is there, and it does not answer
 		{login.ErrTaken, ErrNameTaken},
 		{login.ErrRefused, ErrRefused},
 		{runtime.ErrInvalid, ErrRefused},

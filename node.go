@@ -65,7 +65,7 @@ type Peer struct {
 // Lookup asks the directory for the node called name. The answer is signed by the
 // node's own key and never older than one that was returned before. Errors: ErrNotFound
 // (the directory has said so, within a second as a rule), ErrUnavailable (it has not
-// answered within 5 s), ctx's, net.ErrClosed.
+// answered within 5 s), ErrContributeOnly, ctx's, net.ErrClosed.
 func (n *Node) Lookup(ctx context.Context, name string) (Peer, error) {
 	if n.contribute {
 		return Peer{}, fmt.Errorf("overlay: look up %q: %w", name, ErrContributeOnly)

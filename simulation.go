@@ -102,7 +102,7 @@ func NewSimulation(seed uint64, opts ...Option) (*Simulation, error) {
 	return &Simulation{seed: seed, config: c}, nil
 }
 
-// Add adds n machines, which start within the next 10 s and another second for each
+// Add adds n machines, up to WithMaxNodes in all, which start within the next 10 s and another second for each
 // 1000 of them. The error is also returned by the next Run.
 func (s *Simulation) Add(n int) error {
 	switch {
@@ -275,7 +275,7 @@ type Census struct {
 
 // String tells the census in a line.
 func (c Census) String() string {
-	return fmt.Sprintf("%v: %d running, %d attached, %d supernodes", c.Time.Round(time.Second), c.Running, c.Attached, c.Supernodes)
+	return fmt.Sprintf("%v: %d running, %d attached (never under %.1f %%), %d supernodes", c.Time.Round(time.Second), c.Running, c.Attached, 100*c.MinAttached, c.Supernodes)
 }
 
 // Census counts. It is the zero Census before there are nodes.

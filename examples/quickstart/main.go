@@ -12,8 +12,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -21,12 +23,22 @@ import (
 
 func main() {
 	c := config{}
-	flag.IntVar(&c.nodes, "nodes", 50, "how many nodes join, 2 to 500")
-	flag.Float64Var(&c.reboot, "reboot", 0.6, "share of the nodes that is cut off, 0 to 1")
-	flag.Uint64Var(&c.seed, "seed", 1, "seed of the draw of who is cut off, and of the file")
-	flag.BoolVar(&c.json, "json", false, "the last line of stdout is the result as a JSON object")
-	flag.Parse()
-	if err := c.check(flag.Args()); err != nil {
+	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // an error is one line
+	flags.IntVar(&c.nodes, "nodes", 50, "how many nodes join, 2 to 500")
+	flags.Float64Var(&c.reboot, "reboot", 0.6, "share of the nodes that is cut off, 0 to 1")
+	flags.Uint64Var(&c.seed, "seed", 1, "seed of the draw of who is cut off, and of the file")
+	flags.BoolVar(&c.json, "json", false, "the last line of stdout is the result as a JSON object")
+	err := flags.Parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(os.Stdout)
+		flags.PrintDefaults()
+		return
+	}
+	if err == nil {
+		err = c.check(flags.Args())
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
 		os.Exit(2)
 	}
