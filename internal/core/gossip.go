@@ -375,6 +375,9 @@ func (s *step) believe(o roster.Outcome, m roster.Member) {
 		sn.ranks.Joined(m.ID)
 		sn.fresh.Joined(m.ID, epoch)
 		s.out.add(Effect{Kind: EffectSave})
+		if sn.roster.Usable() <= wellKnown {
+			s.tellNames()
+		}
 	}
 	if o.Lost {
 		s.lost(m.Peer)
@@ -391,6 +394,7 @@ func (s *step) lost(h ident.Handle) {
 	sn.fresh.Left(h)
 	attach.Cache(s.env.Cache).Bad(h)
 	s.forgetLoad(h)
+	s.tellLost(h)
 }
 
 // noLongerServes draws the conclusion from a supernode's behaviour as an ordinary node:

@@ -227,7 +227,7 @@ func (s *step) message() {
 // whom this node has turned to, or who have shown a certificate.
 func (s *step) mayReach(k wire.Kind) bool {
 	switch k {
-	case wire.KindKeepaliveAck, wire.KindNotAttached, wire.KindPublishAck, wire.KindFound, wire.KindAppoint, wire.KindRelayIncoming:
+	case wire.KindKeepaliveAck, wire.KindNotAttached, wire.KindPublishAck, wire.KindFound, wire.KindAppoint, wire.KindLost, wire.KindRelayIncoming:
 		return s.n.holds(s.in.From) >= 0
 	case wire.KindAccept, wire.KindRefuse, wire.KindDigest, wire.KindSummary, wire.KindWant, wire.KindPingRequest, wire.KindPut, wire.KindGot:
 		return s.known(s.in.From)
@@ -275,6 +275,8 @@ func (s *step) nodeMessage(k wire.Kind) bool {
 		s.onDialBack()
 	case wire.KindAppoint:
 		s.onAppoint()
+	case wire.KindLost:
+		s.onLost()
 	case wire.KindRelayReady:
 		s.onRelayReady()
 	case wire.KindRelayIncoming:

@@ -58,6 +58,7 @@ type Supernode struct {
 	stormAt   vtime.Time // when the storm level was last above 0
 	leaveBy   vtime.Time // when a leaving supernode goes, whoever it still holds
 
+	tell     telling
 	channels []channel // sorted by number
 	act      []directory.Action
 	due      []directory.Refresh
@@ -106,7 +107,7 @@ func (s *step) newSupernode() *Supernode {
 	if n.wasSuper && p.ServeDelay > 0 {
 		sn.queue.opens = s.now.Add(p.ServeDelay)
 	}
-	sn.queue.next, sn.appointAt = vtime.Never, s.now
+	sn.queue.next, sn.tell.at, sn.appointAt = vtime.Never, vtime.Never, s.now
 	sn.cal = s.newCalendar()
 	s.startGossip(sn)
 	s.startReplicas(sn)
@@ -195,6 +196,7 @@ func (s *step) tierMessage(k wire.Kind) {
 func (s *step) superDue() {
 	s.servingDue()
 	s.gossipDue()
+	s.tellDue()
 	s.replicasDue()
 	s.relaysDue()
 	s.scalingDue() // last: it may demote
@@ -206,7 +208,7 @@ func (sn *Supernode) deadline() vtime.Time {
 	t = vtime.Earlier(t, vtime.Earlier(sn.askAt, sn.announce))
 	t = vtime.Earlier(t, vtime.Earlier(sn.prober.Next(), sn.roster.NextDeadline()))
 	t = vtime.Earlier(t, vtime.Earlier(sn.fresh.Next(), sn.puts.Next()))
-	t = vtime.Earlier(t, sn.lookups.Next())
+	t = vtime.Earlier(t, vtime.Earlier(sn.lookups.Next(), sn.tell.at))
 	for i := range sn.channels {
 		t = vtime.Earlier(t, sn.channels[i].due())
 	}

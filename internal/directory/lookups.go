@@ -102,6 +102,9 @@ func (l *Lookups) Start(dst []Action, q Query, now vtime.Time) ([]Action, bool) 
 	if q.Ranked.n == 0 || l.crowded(q.Asker) {
 		return dst, false
 	}
+	if l.open.live == 0 {
+		l.next = vtime.Never // what it was of ended before its time
+	}
 	id, p := l.open.open(l.max)
 	if p == nil {
 		return dst, false

@@ -279,3 +279,19 @@ func TestLateAnswersFindNothing(t *testing.T) {
 		t.Fatalf("a late answer was taken: %+v", acts)
 	}
 }
+
+// TestLookupAfterAnswered: the deadline of a look-up that was answered before its time is
+// not taken for one of the next look-up.
+func TestLookupAfterAnswered(t *testing.T) {
+	l := NewLookups(0, 0, 0)
+	rk := Ranking{n: 3, list: [Replicas]ident.Handle{3, 4, 5}}
+	acts, _ := l.Start(nil, Query{Asker: 1, Name: 7, Ranked: rk}, 0)
+	if _, ok := l.Answer(nil, acts[0].ID, acts[0].To, Record{Name: 7}, true); !ok || l.Next() != vtime.Never {
+		t.Fatalf("answered: %v, next %d", ok, l.Next())
+	}
+	later := vtime.Time(vtime.Minute)
+	l.Start(nil, Query{Asker: 1, Name: 7, Ranked: rk}, later)
+	if want := later.Add(HedgeAfter); l.Next() != want {
+		t.Fatalf("next is %d, want %d", l.Next(), want)
+	}
+}

@@ -57,6 +57,9 @@ func (p *Pending) Len() int { return p.open.live }
 // Start enters a put that is sent now and returns the number it carries. It reports
 // false when the table is full: the put may be sent all the same, unwatched, as 0.
 func (p *Pending) Start(name ident.NameID, to ident.Handle, now vtime.Time) (id uint32, ok bool) {
+	if p.open.live == 0 {
+		p.next = vtime.Never // what it was of was answered before its time
+	}
 	id, q := p.open.open(p.max)
 	if q == nil {
 		return 0, false

@@ -45,6 +45,14 @@ func (k *Keepalive) Heard(now vtime.Time) {
 	}
 }
 
+// Doubt has the other end asked at now, because somebody has said that it is dead. A check
+// that is out already is not disturbed.
+func (k *Keepalive) Doubt(now vtime.Time) {
+	if k.on && k.sent == 0 {
+		k.at = now.Add(-k.wait)
+	}
+}
+
 // Next returns when Due has something to do, or Never.
 func (k *Keepalive) Next() vtime.Time {
 	switch {

@@ -72,6 +72,7 @@ func FuzzRelayReady(f *testing.F)      { fuzz(f, KindRelayReady) }
 func FuzzRelayIncoming(f *testing.F)   { fuzz(f, KindRelayIncoming) }
 func FuzzRelayAck(f *testing.F)        { fuzz(f, KindRelayAck) }
 func FuzzRelayClose(f *testing.F)      { fuzz(f, KindRelayClose) }
+func FuzzLost(f *testing.F)            { fuzz(f, KindLost) }
 
 func TestEveryKindIsFuzzed(t *testing.T) {
 	source, err := os.ReadFile("fuzz_test.go")

@@ -45,6 +45,7 @@ const (
 	KindRelayIncoming
 	KindRelayAck
 	KindRelayClose
+	KindLost
 	kinds // how many there are
 )
 
@@ -53,6 +54,7 @@ var kindNames = [kinds]string{
 	"keepalive", "keepalive-ack", "not-attached", "goodbye", "publish", "publish-ack", "lookup", "found", "verify",
 	"dial-back-request", "dial-back", "appoint", "ping", "ping-ack", "ping-request", "news", "digest", "summary", "want",
 	"put", "put-ack", "get", "got", "relay-open", "relay-ready", "relay-incoming", "relay-ack", "relay-close",
+	"lost",
 }
 
 // String returns the name of the kind as it stands in traces and counters.

@@ -121,6 +121,7 @@ var messages = [kinds]func(s source) message{
 	KindRelayIncoming: func(s source) message { return &RelayIncoming{Channel: nonce(s), Caller: handle(s)} },
 	KindRelayAck:      func(s source) message { return &RelayAck{Channel: nonce(s)} },
 	KindRelayClose:    func(s source) message { return &RelayClose{Channel: nonce(s)} },
+	KindLost:          func(s source) message { return &Lost{Token: short(s), Peer: handle(s)} },
 }
 
 // empty returns a message of kind k to parse into.
