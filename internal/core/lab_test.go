@@ -27,6 +27,7 @@ type lab struct {
 	trace  *strings.Builder
 	lose   func(from, to ident.Handle, b []byte) bool
 	found  []Effect
+	incs   []uint32 // by handle, the newest signed incarnation: what the real book keeps
 	steps  int
 }
 
@@ -55,10 +56,10 @@ type labHost struct {
 const labLatency = 40 * vtime.Millisecond
 
 func newLab(t testing.TB, n int) *lab {
-	l := &lab{t: t, policy: DefaultPolicy()}
+	l := &lab{t: t, policy: DefaultPolicy(), incs: make([]uint32, n+2)}
 	for i := range n + 1 {
 		h := &labHost{}
-		h.env = Env{Policy: &l.policy, Book: labBook{}, Logins: []ident.Handle{ident.Handle(n + 1)}, Cache: make([]CacheEntry, 64)}
+		h.env = Env{Policy: &l.policy, Book: labBook{l.incs}, Logins: []ident.Handle{ident.Handle(n + 1)}, Cache: make([]CacheEntry, 64)}
 		if i == n {
 			h.login = &LoginServer{}
 		}
@@ -201,7 +202,7 @@ func (l *lab) census() (up, attached, supers int) {
 }
 
 // labBook writes peers as handles: nothing is signed in the lab.
-type labBook struct{}
+type labBook struct{ incs []uint32 }
 
 func (labBook) ID(h ident.Handle) ident.ID     { return ident.ID(uint64(h) * 0x9e3779b97f4a7c15) }
 func (labBook) Group(ident.Handle) ident.Group { return 0 }
@@ -223,12 +224,12 @@ func (k labBook) ParseApplication(b []byte) ([]byte, error)         { return b, 
 func (k labBook) AppendCertificate(b []byte, _ ident.Handle) []byte { return b }
 func (k labBook) ParseCertificate(b []byte) ([]byte, error)         { return b, nil }
 func (k labBook) AppendMember(b []byte, h ident.Handle, i uint32) []byte {
-	labIncs[h] = max(labIncs[h], i)
-	return binary.BigEndian.AppendUint32(k.AppendPeer(b, h), labIncs[h])
+	if int(h) < len(k.incs) {
+		k.incs[h] = max(k.incs[h], i)
+		i = k.incs[h]
+	}
+	return binary.BigEndian.AppendUint32(k.AppendPeer(b, h), i)
 }
-
-// labIncs is the newest signed incarnation of each: what the real book keeps.
-var labIncs = map[ident.Handle]uint32{}
 
 func (k labBook) ParseMember(b []byte) (wire.Member, []byte, error) {
 	h, b, err := k.ParsePeer(b)
