@@ -71,8 +71,12 @@ func (s *step) adopt(a attachment) {
 		s.goodbye(old.peer, old.token, wire.FarewellReplaced)
 		s.out.add(Effect{Kind: EffectDetached, Peer: old.peer, Count: uint8(n.count() - 1)})
 	}
+	if n.at[i].peer != a.peer {
+		n.heirs[i] = ident.None
+	}
+	n.standby = 0 // who still counts on it says so again
 	n.at[i] = a
-	n.at[i].alive.Start(s.now, s.watch(a.thin), &n.rng)
+	n.at[i].alive.Start(s.now, s.watchOf(i), &n.rng)
 	s.checkEarly(i)
 	s.out.add(Effect{Kind: EffectAttached, Peer: a.peer, Count: uint8(n.count())})
 	s.publish(a.peer)
@@ -107,12 +111,14 @@ func (s *step) keepalivesDue() {
 		if a.peer == ident.None || s.now < a.alive.Next() {
 			continue
 		}
-		switch a.alive.Due(s.now, s.watch(a.thin), &s.n.rng) {
+		switch a.alive.Due(s.now, s.watchOf(i), &s.n.rng) {
 		case liveness.Send:
 			s.check(i)
 		case liveness.Gone:
 			attach.Cache(s.env.Cache).Bad(a.peer)
 			s.drop(i)
+			// What killed it may have killed the other one too.
+			s.n.at[1-i].alive.Doubt(s.now)
 		}
 	}
 }
@@ -121,7 +127,7 @@ func (s *step) keepalivesDue() {
 func (s *step) check(i int) {
 	a, cache := &s.n.at[i], attach.Cache(s.env.Cache)
 	thirsty := cache.Len() < min(len(cache), max(int(s.n.tier.Alive), wellKnown))
-	m := wire.Keepalive{Token: a.token, Able: s.n.able(), Thirsty: thirsty}
+	m := wire.Keepalive{Token: a.token, Able: s.n.able(), Thirsty: thirsty, Heirless: s.n.heirless(i)}
 	s.out.send(a.peer, m.Append(s.out.begin(), s.env.Book), false)
 }
 
@@ -135,14 +141,14 @@ const wellKnown = 8
 // into being in these seconds.
 func (s *step) checkEarly(i int) {
 	a, cache := &s.n.at[i], attach.Cache(s.env.Cache)
-	if s.n.able() && s.n.tier.Util > s.p.PromoteAbove && s.p.ScalePeriod < s.watch(a.thin).Interval {
+	if s.n.able() && s.n.tier.Util > s.p.PromoteAbove && s.p.ScalePeriod < s.watchOf(i).Interval {
 		// The tier is full and this node could help: it hears of it in the rhythm in
 		// which it decides.
 		a.alive.Start(s.now, liveness.KeepaliveParams{Interval: s.p.ScalePeriod, Step: s.p.CheckStep}, &s.n.rng)
 		return
 	}
 	wait := 2 * vtime.Second << a.early
-	if cache.Len() >= wellKnown || wait >= s.p.Keepalive {
+	if s.n.standby > 0 || cache.Len() >= wellKnown || wait >= s.p.Keepalive {
 		return
 	}
 	a.early++

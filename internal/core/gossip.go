@@ -428,6 +428,9 @@ func (s *step) askRemembered() {
 		return
 	}
 	h := cache[s.n.rng.Intn(cache.Len())].Peer
+	if k := s.n.rng.Intn(2 * len(s.n.heirs)); k < len(s.n.heirs) && s.n.heirs[k] != ident.None {
+		h = s.n.heirs[k] // of a supernode that died with its own, perhaps
+	}
 	// Also one that has left: it may have come back since, and know nobody.
 	if b, ok := sn.roster.Lookup(h); (!ok || !b.State.Usable()) && h != s.n.self {
 		s.introduce(h)

@@ -91,7 +91,7 @@ func (s *step) round(class wire.Class) {
 		s.out.sendPlain(h, m.Append(s.out.begin(), s.env.Book))
 	}
 	n.budget.Spend(len(cands))
-	n.seek.Ask(cands, uint8(class), nonce, s.now, s.p.Patience)
+	n.seek.Ask(cands, uint8(class), nonce, s.now, s.p.Patience/joinTries)
 }
 
 // candidates draws whom to ask: whoever a leaving supernode has named, then from the
@@ -104,6 +104,9 @@ func (s *step) candidates(dst []ident.Handle, want int) []ident.Handle {
 		dst = append(dst, n.hint)
 	}
 	n.hint = ident.None
+	if n.seek.Quiet() > 0 || n.count() > 0 {
+		dst = s.heirs(dst, want)
+	}
 	anchors := 0
 	if n.first && n.seek.Quiet() == 0 {
 		anchors = s.p.Anchors
@@ -213,6 +216,7 @@ func (s *step) onOffer() {
 		n.seek.Denied(s.in.From, m.Nonce, 1, s.now)
 		return
 	}
+	s.learn([]ident.Handle{s.in.From})
 	wait := min(m.Wait, slots.Horizon)
 	o := attach.Offer{Peer: s.in.From, Slot: m.Slot, Cookie: m.Cookie, At: s.now.Add(wait), Load: m.Load}
 	n.seek.Offered(o, m.Nonce, s.now, s.p.OfferTie, &n.rng)

@@ -45,6 +45,7 @@ type Node struct {
 	certified bool
 	wasSuper  bool // it was a supernode when it last went down
 	leaving   bool
+	standby   uint8 // its rank among its supernode's standbys, 0 when it is none
 	fruitless uint8 // rounds in a row that brought no attachment, whoever answered
 	dry       bool  // the last round found nobody to ask
 	first     bool  // no attachment has stood since the start: anchors are asked first
@@ -52,13 +53,14 @@ type Node struct {
 	at        [2]attachment
 	seek      attach.Seeker
 	tickets   Tickets
-	ticketKey [2]uint64    // keys the tickets that it gives as a supernode
-	hint      ident.Handle // a supernode that one who said goodbye has named
+	ticketKey [2]uint64 // keys the tickets that it gives as a supernode
 	budget    attach.Budget
 	login     enrolment
 	pub       publication
-	tier      wire.Tier // as the supernodes of this node see it
+	tier      wire.Tier    // as the supernodes of this node see it
+	hint      ident.Handle // a supernode that one who said goodbye has named
 	rise      rising
+	heirs     [2]ident.Handle // who serves when attachment i's supernode dies; kept when it has
 }
 
 // step is one Step under way.
@@ -227,7 +229,7 @@ func (s *step) message() {
 // whom this node has turned to, or who have shown a certificate.
 func (s *step) mayReach(k wire.Kind) bool {
 	switch k {
-	case wire.KindKeepaliveAck, wire.KindNotAttached, wire.KindPublishAck, wire.KindFound, wire.KindAppoint, wire.KindLost, wire.KindRelayIncoming:
+	case wire.KindKeepaliveAck, wire.KindNotAttached, wire.KindPublishAck, wire.KindFound, wire.KindAppoint, wire.KindLost, wire.KindStandby, wire.KindRelayIncoming:
 		return s.n.holds(s.in.From) >= 0
 	case wire.KindAccept, wire.KindRefuse, wire.KindDigest, wire.KindSummary, wire.KindWant, wire.KindPingRequest, wire.KindPut, wire.KindGot:
 		return s.known(s.in.From)
@@ -277,6 +279,8 @@ func (s *step) nodeMessage(k wire.Kind) bool {
 		s.onAppoint()
 	case wire.KindLost:
 		s.onLost()
+	case wire.KindStandby:
+		s.onStandby()
 	case wire.KindRelayReady:
 		s.onRelayReady()
 	case wire.KindRelayIncoming:

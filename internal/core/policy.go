@@ -2,6 +2,7 @@ package core
 
 import (
 	"github.com/ada420b6/overlay/internal/vtime"
+	"github.com/ada420b6/overlay/internal/wire"
 )
 
 // Policy is everything that the protocol decides by. It is plain data; the root
@@ -46,6 +47,7 @@ type Policy struct {
 	AskDead      vtime.Duration // one supernode believed dead is asked again in each
 	Tombstone    vtime.Duration // how long a dead supernode is remembered
 	MinTier      int            // supernodes wanted however small the network is
+	Standbys     int            // nodes of a supernode that serve when it dies and nobody else is left: 0 to 2
 	ScalePeriod  vtime.Duration // promotion and demotion are decided in this rhythm
 	PromoteAbove uint8          // mean utilisation above which nodes promote themselves, in 1/128
 	DemoteBelow  uint8          // below which supernodes step down, in 1/128
@@ -112,6 +114,7 @@ func DefaultPolicy() Policy {
 		AskDead:      10 * vtime.Second,
 		Tombstone:    7 * vtime.Day,
 		MinTier:      5,
+		Standbys:     wire.MaxStandbys,
 		ScalePeriod:  15 * vtime.Second,
 		PromoteAbove: 83, // 65 %
 		DemoteBelow:  38, // 30 %
@@ -141,6 +144,7 @@ func NaivePolicy() Policy {
 	p.BackoffMin, p.BackoffMax = 1*vtime.Second, 1*vtime.Second
 	p.PacketBudget = 240
 	p.LoginFirst = true
+	p.Standbys = 0
 	p.LoginPatience = 30 * vtime.Second
 	p.LoginQueue = 1 << 20
 	p.LoginLife = 0

@@ -12,6 +12,7 @@ func (n *Node) Refer(env *Env, mark func(ident.Handle)) {
 	mark(n.hint)
 	for i := range n.at {
 		mark(n.at[i].peer)
+		mark(n.heirs[i])
 	}
 	for i := range n.tickets {
 		mark(n.tickets[i].Peer)
@@ -55,6 +56,12 @@ func (sn *Supernode) refer(mark func(ident.Handle)) {
 	}
 	for i := range sn.eligible {
 		mark(sn.eligible[i].peer)
+	}
+	for _, h := range sn.tell.lost {
+		mark(h)
+	}
+	for _, h := range sn.standbys {
+		mark(h)
 	}
 	sn.queue.line.Refer(mark)
 	for i := range sn.queue.work {

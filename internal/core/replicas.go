@@ -62,6 +62,8 @@ func (s *step) replicasDue() {
 		for _, r := range sn.again {
 			if rec, ok := s.recordOf(r.Name); ok && !r.GaveUp {
 				s.put(r.ID, r.To, rec, true)
+			} else if ok {
+				sn.fresh.Missed(r.Name, s.now, &s.n.rng)
 			}
 		}
 	}

@@ -131,21 +131,6 @@ func (s *step) onAppoint() {
 	}
 }
 
-// resumeRounds is how many rounds of probes nobody answers before a node that was a
-// supernode starts the tier again by itself.
-const resumeRounds = 2
-
-// resume starts the tier from nothing: no login server is needed, only a node that was
-// a supernode and finds nobody. It reports whether the node serves now.
-func (s *step) resume() bool {
-	n := s.n
-	if !n.wasSuper || n.role == RoleNode || n.seek.Quiet() < resumeRounds {
-		return false
-	}
-	s.promote()
-	return true
-}
-
 // tierPolicy is the part of the policy that package tier decides by.
 func (s *step) tierPolicy() *tier.Policy {
 	p := s.p

@@ -120,6 +120,10 @@ func (s *step) scalingDue() {
 		s.collapse()
 		return
 	}
+	if s.now >= sn.standbyAt {
+		sn.standbyAt = s.now.Add(s.p.ScalePeriod)
+		s.standbysDue()
+	}
 	if sn.roster.Usable() < s.p.MinTier {
 		s.appoint()
 	} else {

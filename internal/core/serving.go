@@ -19,6 +19,7 @@ type holding struct {
 	token  uint32
 	nonce  uint64 // of the attach, to answer it again when the answer got lost
 	heard  vtime.Time
+	since  vtime.Time // it has been held
 	record wire.Record
 	thin   bool
 	able   bool
@@ -212,7 +213,7 @@ func (s *step) hold(from ident.Handle, r wire.Record) *holding {
 	if !ok {
 		sn.held = append(sn.held, holding{})
 		copy(sn.held[i+1:], sn.held[i:])
-		sn.held[i] = holding{peer: from}
+		sn.held[i] = holding{peer: from, since: s.now}
 		if i < sn.scan {
 			sn.scan++
 		}
@@ -246,6 +247,9 @@ func (s *step) release(peer ident.Handle) {
 		sn.full--
 	}
 	sn.setAble(&sn.held[i], false)
+	if sn.standbys.rank(peer) > 0 {
+		s.standbysSoon()
+	}
 	if j, ok := sn.findName(h.record.Name); ok && sn.names[j].peer == peer {
 		sn.names = append(sn.names[:j], sn.names[j+1:]...)
 		sn.fresh.Remove(h.record.Name)
@@ -312,6 +316,9 @@ func (s *step) keepalive(from ident.Handle, m *wire.Keepalive) {
 		a.Peers = s.alternates(from)
 	}
 	s.out.send(from, a.Append(s.out.begin(), s.env.Book), false)
+	if m.Heirless {
+		s.sayStandby(&sn.held[i])
+	}
 }
 
 func (s *step) onNodeGoodbye() {
@@ -384,8 +391,10 @@ func (s *step) storm() uint8 { return s.env.Super.cal.Storm(s.now) }
 // small know of it at once.
 func (s *step) considerAble(h *holding, able bool) {
 	sn := s.env.Super
-	if able && !h.able {
-		sn.appointAt = s.now
-	}
+	news := able && !h.able
 	sn.setAble(h, able)
+	if news {
+		sn.appointAt = s.now
+		s.standbysSoon()
+	}
 }

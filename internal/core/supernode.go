@@ -58,13 +58,15 @@ type Supernode struct {
 	stormAt   vtime.Time // when the storm level was last above 0
 	leaveBy   vtime.Time // when a leaving supernode goes, whoever it still holds
 
-	tell     telling
-	channels []channel // sorted by number
-	act      []directory.Action
-	due      []directory.Refresh
-	again    []directory.Retry
-	probes   []liveness.Action
-	news     []roster.Member
+	tell      telling
+	standbys  standbys
+	standbyAt vtime.Time // when they are looked after next
+	channels  []channel  // sorted by number
+	act       []directory.Action
+	due       []directory.Refresh
+	again     []directory.Retry
+	probes    []liveness.Action
+	news      []roster.Member
 }
 
 // promote makes a supernode of the node. Its attachments end once it serves: it can be
@@ -90,7 +92,7 @@ func (s *step) promote() {
 			n.at[i] = attachment{}
 		}
 	}
-	n.pub = publication{}
+	n.pub, n.standby = publication{}, 0
 	s.hold(ident.None, s.recordWith(ident.None))
 	s.announceSoon()
 	s.out.add(Effect{Kind: EffectAttached, Peer: n.self, Count: 1})
@@ -108,6 +110,7 @@ func (s *step) newSupernode() *Supernode {
 		sn.queue.opens = s.now.Add(p.ServeDelay)
 	}
 	sn.queue.next, sn.tell.at, sn.appointAt = vtime.Never, vtime.Never, s.now
+	sn.standbyAt = vtime.Never // until somebody could be one
 	sn.cal = s.newCalendar()
 	s.startGossip(sn)
 	s.startReplicas(sn)
@@ -215,6 +218,7 @@ func (sn *Supernode) deadline() vtime.Time {
 	if sn.leaveBy != vtime.Never { // who leaves appoints nobody and has decided
 		return vtime.Earlier(t, sn.leaveBy)
 	}
+	t = vtime.Earlier(t, sn.standbyAt)
 	return vtime.Earlier(t, vtime.Earlier(sn.scaleAt, sn.appointAt))
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/ada420b6/overlay/internal/wire"
 )
 
-// What a supernode tells its nodes unasked (PROTOCOL.md section 6). That another
-// supernode has died: the nodes attached to both would notice by themselves only after a
+// What a supernode tells its nodes unasked (PROTOCOL.md section 6). Who its standbys are
+// (standby.go). That another supernode has died: the nodes attached to both would notice by themselves only after a
 // keepalive's silence. And that the tier is no longer this one alone: whoever attached
 // when there was nobody else knows nobody else, and would be stranded by its death.
 //
@@ -20,6 +20,7 @@ type telling struct {
 	last  ident.Handle // whom it came to last
 	again bool         // something new was said: another round follows
 	names bool         // everybody is named supernodes
+	heirs bool         // everybody is told of the standbys
 	lost  []ident.Handle
 }
 
@@ -81,7 +82,7 @@ func (s *step) tellDue() {
 	}
 	t.last = ident.None
 	if !t.again {
-		t.at, t.names, t.lost = vtime.Never, false, t.lost[:0]
+		t.at, t.names, t.heirs, t.lost = vtime.Never, false, false, t.lost[:0]
 	}
 	t.again = false
 }
@@ -105,6 +106,10 @@ func (s *step) tellOne(h *holding) bool {
 	if t.names {
 		m := wire.KeepaliveAck{Token: h.token, Storm: s.storm(), Tier: s.tierView(), Peers: s.alternates(h.peer)}
 		s.out.send(h.peer, m.Append(s.out.begin(), s.env.Book), false)
+		told = true
+	}
+	if t.heirs {
+		s.sayStandby(h)
 		told = true
 	}
 	return told

@@ -135,6 +135,19 @@ func (h *Held) Reset() {
 	})
 }
 
+// Missed says that a replica did not take a user's record: it is put again soon, since
+// by then a dead replica is buried, and one that did not know this supernode does.
+func (h *Held) Missed(name ident.NameID, now vtime.Time, r *seed.Rand) {
+	if u := h.users.get(name); u != nil {
+		u.due = vtime.Earlier(u.due, now.Add(missedAgain/2+vtime.Duration(r.Between(0, int64(missedAgain)))))
+	}
+}
+
+// missedAgain is when, on average, a record is put again that a replica did not take:
+// after three tries in 3.5 s, and before the 22 s in which a dead one is buried at the
+// latest are over twice.
+const missedAgain = 15 * vtime.Second
+
 // Due appends what is to be put now, within the pace of UsersPerSecond: first users that
 // are new or changed, then those whose replicas changed or whose refresh is due. storm
 // is this supernode's storm level; r draws the next refresh.

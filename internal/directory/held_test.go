@@ -131,6 +131,28 @@ func TestHeldPutsOnlyToNewcomers(t *testing.T) {
 	}
 }
 
+// TestHeldPutsAgainWhatWasMissed: a record that a replica did not take is put again within
+// half a minute, not at its next refresh, which may come after it has expired.
+func TestHeldPutsAgainWhatWasMissed(t *testing.T) {
+	r := seed.New(5)
+	list := drawRoster(&r, 30, 0)
+	h := NewHeld(1000)
+	h.Add(name(1))
+	h.Add(name(2))
+	h.Due(nil, 0, view(list), 0, &r)
+	h.Missed(name(1), second, &r)
+	h.Missed(name(3), second, &r) // gone by now
+	for now := second; now < 30*second; now += second {
+		for _, f := range h.Due(nil, now, view(list), 0, &r) {
+			if f.Name != name(1) || now < second.Add(missedAgain/2) {
+				t.Fatalf("%v put after %v", f.Name, now)
+			}
+			return
+		}
+	}
+	t.Fatal("it was not put again")
+}
+
 func TestHeldBoundsItsWaitingList(t *testing.T) {
 	h := NewHeld(10)
 	for i := range 1000 {

@@ -146,4 +146,4 @@ func (s *Sim) Memory() Memory {
 }
 
 // kindsFit is an assertion for the compiler: a counter for every kind of message.
-var _ = [1]struct{}{}[wire.KindLost>>6]
+var _ = [1]struct{}{}[wire.KindStandby>>6]

@@ -73,6 +73,7 @@ func FuzzRelayIncoming(f *testing.F)   { fuzz(f, KindRelayIncoming) }
 func FuzzRelayAck(f *testing.F)        { fuzz(f, KindRelayAck) }
 func FuzzRelayClose(f *testing.F)      { fuzz(f, KindRelayClose) }
 func FuzzLost(f *testing.F)            { fuzz(f, KindLost) }
+func FuzzStandby(f *testing.F)         { fuzz(f, KindStandby) }
 
 func TestEveryKindIsFuzzed(t *testing.T) {
 	source, err := os.ReadFile("fuzz_test.go")

@@ -2,11 +2,13 @@ package wire
 
 // Keepalive shows that an attachment lives and asks whether its other end does.
 //
-//	token 4 | able 1 | thirsty 1
+//	token 4 | able 1 | thirsty 1 | heirless 1
 type Keepalive struct {
 	Token   uint32 // of the attachment
 	Able    bool   // the node may be appointed supernode
 	Thirsty bool   // the node's host cache is short: send peers
+	// Heirless: the node does not know who serves when the receiver dies: send a Standby.
+	Heirless bool
 }
 
 // Append appends the message to b.
@@ -15,6 +17,7 @@ func (m *Keepalive) Append(b []byte, _ Book) []byte {
 	b = u32(b, m.Token)
 	b = flag(b, m.Able)
 	b = flag(b, m.Thirsty)
+	b = flag(b, m.Heirless)
 	return b
 }
 
@@ -24,5 +27,6 @@ func (m *Keepalive) Parse(b []byte, _ Book) error {
 	m.Token = r.u32()
 	m.Able = r.flag()
 	m.Thirsty = r.flag()
+	m.Heirless = r.flag()
 	return r.end()
 }

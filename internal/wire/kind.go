@@ -46,6 +46,7 @@ const (
 	KindRelayAck
 	KindRelayClose
 	KindLost
+	KindStandby
 	kinds // how many there are
 )
 
@@ -54,7 +55,7 @@ var kindNames = [kinds]string{
 	"keepalive", "keepalive-ack", "not-attached", "goodbye", "publish", "publish-ack", "lookup", "found", "verify",
 	"dial-back-request", "dial-back", "appoint", "ping", "ping-ack", "ping-request", "news", "digest", "summary", "want",
 	"put", "put-ack", "get", "got", "relay-open", "relay-ready", "relay-incoming", "relay-ack", "relay-close",
-	"lost",
+	"lost", "standby",
 }
 
 // String returns the name of the kind as it stands in traces and counters.

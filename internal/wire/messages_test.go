@@ -54,7 +54,9 @@ var messages = [kinds]func(s source) message{
 			Peers: peers(s),
 		}
 	},
-	KindKeepalive: func(s source) message { return &Keepalive{Token: short(s), Able: yes(s), Thirsty: yes(s)} },
+	KindKeepalive: func(s source) message {
+		return &Keepalive{Token: short(s), Able: yes(s), Thirsty: yes(s), Heirless: yes(s)}
+	},
 	KindKeepaliveAck: func(s source) message {
 		return &KeepaliveAck{Token: short(s), Storm: s.code(MaxStorm), Tier: tierView(s), Peers: peers(s)}
 	},
@@ -122,6 +124,9 @@ var messages = [kinds]func(s source) message{
 	KindRelayAck:      func(s source) message { return &RelayAck{Channel: nonce(s)} },
 	KindRelayClose:    func(s source) message { return &RelayClose{Channel: nonce(s)} },
 	KindLost:          func(s source) message { return &Lost{Token: short(s), Peer: handle(s)} },
+	KindStandby: func(s source) message {
+		return &Standby{Token: short(s), Rank: s.code(MaxStandbys), Peers: peers(s)}
+	},
 }
 
 // empty returns a message of kind k to parse into.
