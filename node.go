@@ -249,8 +249,10 @@ func (n *Node) Events(ctx context.Context) iter.Seq[Event] {
 }
 
 // Leave says goodbye and closes the node. A supernode first has every node that it
-// holds find another place, which takes up to 10 s. When ctx ends before, the node is
-// closed all the same and the error is ctx's.
+// holds find another place: about a second where there is room, up to 2 min where the
+// others are overrun. When ctx ends before, the node is closed all the same and the error
+// is ctx's. Call it when the process is told to end, so that a planned reboot costs nobody
+// a moment without an attachment.
 func (n *Node) Leave(ctx context.Context) error {
 	_ = n.closeStreams()
 	err := n.runtime.Leave(ctx)

@@ -89,7 +89,8 @@ func runLogin(ctx context.Context, c config, stdout, stderr io.Writer) error {
 	return server.Close()
 }
 
-// leavePatience is longer than a supernode takes to place the nodes that it holds (10 s).
+// leavePatience is longer than a supernode takes to place the nodes that it holds, unless
+// the network is overrun. What shuts a machine down rarely waits longer.
 const leavePatience = 15 * time.Second
 
 // runNode is a node until ctx ends.

@@ -163,7 +163,9 @@ func (s *step) watch(thin bool) liveness.KeepaliveParams {
 	return liveness.KeepaliveParams{Interval: s.p.Keepalive, Step: s.p.CheckStep}
 }
 
-// heard notes that an attachment's other end lives.
+// heard notes that an attachment's other end lives, and has heard from this node: only an
+// answer says so. Whoever were content with what it is told unasked would ask no more, and
+// be dropped for its silence.
 func (s *step) heard(i int) { s.n.at[i].alive.Heard(s.now) }
 
 func (s *step) onKeepaliveAck() {
@@ -172,7 +174,9 @@ func (s *step) onKeepaliveAck() {
 	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) || i < 0 || s.n.at[i].token != m.Token {
 		return
 	}
-	s.heard(i)
+	if s.n.at[i].alive.Asked() {
+		s.heard(i) // else it was told unasked
+	}
 	s.learn(m.Peers.All())
 	s.heardTier(m.Storm, m.Tier)
 	if s.n.holds(s.in.From) == i { // it may have been promoted at that word
@@ -216,10 +220,12 @@ func (s *step) onGoodbye() bool {
 	s.suggest(m.Peers.All())
 	switch m.Reason {
 	case wire.FarewellLeaving:
-		// It serves until its nodes have found another: seek now, break later.
-		s.n.at[i].parting = true
-		s.heard(i)
-		s.n.seek.Hurry(s.now)
+		// It serves until its nodes have found another: seek now, break later. A word that
+		// is repeated does not shorten a wait that somebody has named since.
+		if !s.n.at[i].parting {
+			s.n.at[i].parting = true
+			s.n.seek.Hurry(s.now)
+		}
 	default:
 		attach.Cache(s.env.Cache).Drop(s.in.From)
 		s.drop(i)

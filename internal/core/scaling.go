@@ -22,10 +22,6 @@ type reported struct {
 // maxReported is how many members' words are averaged: as many as loads are sampled.
 const maxReported = tier.Samples
 
-// leavePatience is how long a supernode that wants to leave goes on serving those who
-// have not found another: a slot's horizon would be certain, but a person waits.
-const leavePatience = 10 * vtime.Second
-
 // tierFresh is how long a summary of the tier is told before it is made anew.
 const tierFresh = vtime.Second
 
@@ -111,9 +107,7 @@ func (s *step) scalingDue() {
 		sn.stormAt = s.now
 	}
 	if sn.leaveBy != vtime.Never {
-		if len(sn.held) == 0 || s.now >= sn.leaveBy {
-			s.demote()
-		}
+		s.leaveDue()
 		return
 	}
 	if s.quits() {
@@ -227,24 +221,6 @@ func (s *step) onDialBackRequest() {
 func (s *step) dialBack(to ident.Handle, nonce uint64) {
 	m := wire.DialBack{Nonce: nonce}
 	s.out.push(Effect{Kind: EffectSend, Peer: to, Plain: true, Elsewhere: true}, m.Append(s.out.begin(), s.env.Book))
-}
-
-// superLeave begins to step down: every node that is held is told to find another, and
-// is served until it has (rule R7).
-func (s *step) superLeave() {
-	sn := s.env.Super
-	if sn.leaveBy != vtime.Never {
-		return
-	}
-	sn.leaveBy = s.now.Add(leavePatience)
-	for i := range sn.held {
-		s.sayLeaving(&sn.held[i])
-	}
-}
-
-func (s *step) sayLeaving(h *holding) {
-	m := wire.Goodbye{Token: h.token, Reason: wire.FarewellLeaving, Peers: s.alternates(h.peer)}
-	s.out.send(h.peer, m.Append(s.out.begin(), s.env.Book), false)
 }
 
 // collapse is what a supernode of 2010 did under load: it quit.

@@ -308,9 +308,6 @@ func (s *step) keepalive(from ident.Handle, m *wire.Keepalive) {
 	}
 	sn.held[i].heard = s.now
 	s.considerAble(&sn.held[i], m.Able)
-	if sn.leaveBy != vtime.Never { // the first goodbye got lost, or there was nowhere to go
-		s.sayLeaving(&sn.held[i])
-	}
 	a := wire.KeepaliveAck{Token: m.Token, Storm: s.storm(), Tier: s.tierView()}
 	if m.Thirsty {
 		a.Peers = s.alternates(from)

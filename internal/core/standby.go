@@ -114,7 +114,6 @@ func (s *step) onStandby() {
 	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) || n.at[i].token != m.Token {
 		return
 	}
-	s.heard(i)
 	if peers := m.Peers.All(); len(peers) > 0 && peers[0] != n.self {
 		n.heirs[i] = peers[0]
 	}

@@ -57,6 +57,8 @@ type Supernode struct {
 	viewAt    vtime.Time
 	stormAt   vtime.Time // when the storm level was last above 0
 	leaveBy   vtime.Time // when a leaving supernode goes, whoever it still holds
+	remind    vtime.Time // when those who are still here are told again
+	reminders uint8
 
 	tell      telling
 	standbys  standbys
@@ -216,7 +218,7 @@ func (sn *Supernode) deadline() vtime.Time {
 		t = vtime.Earlier(t, sn.channels[i].due())
 	}
 	if sn.leaveBy != vtime.Never { // who leaves appoints nobody and has decided
-		return vtime.Earlier(t, sn.leaveBy)
+		return vtime.Earlier(t, vtime.Earlier(sn.leaveBy, sn.remind))
 	}
 	t = vtime.Earlier(t, sn.standbyAt)
 	return vtime.Earlier(t, vtime.Earlier(sn.scaleAt, sn.appointAt))

@@ -123,7 +123,6 @@ func (s *step) onLost() {
 	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) || s.n.at[i].token != m.Token {
 		return
 	}
-	s.heard(i)
 	if j := s.n.holds(m.Peer); j >= 0 && j != i {
 		s.n.at[j].alive.Doubt(s.now)
 	}

@@ -53,6 +53,9 @@ func (k *Keepalive) Doubt(now vtime.Time) {
 	}
 }
 
+// Asked reports whether a check is out that was not answered.
+func (k *Keepalive) Asked() bool { return k.sent > 0 }
+
 // Next returns when Due has something to do, or Never.
 func (k *Keepalive) Next() vtime.Time {
 	switch {

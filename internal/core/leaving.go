@@ -1,0 +1,70 @@
+package core
+
+import (
+	"github.com/ada420b6/overlay/internal/vtime"
+	"github.com/ada420b6/overlay/internal/wire"
+)
+
+// How a supernode goes on purpose (PROTOCOL.md section 14): every node that it holds is
+// told to find another place, and is served until it has one (rule R7). So a planned
+// reboot costs nobody a moment without an attachment, whoever else goes at the same time.
+//
+// It hands out names, not slots: who is named answers a probe with a slot in one round
+// trip, and knows better than the one who leaves what it has given away since.
+
+// leavePatience is how long a supernode that wants to leave goes on serving those who
+// have not found another: a slot's horizon, so that whoever was given a slot can wait for
+// it here, and as long again for those who were told to come back.
+const leavePatience = 2 * 60 * vtime.Second
+
+// superLeave begins to step down.
+func (s *step) superLeave() {
+	sn := s.env.Super
+	if sn.leaveBy != vtime.Never {
+		return
+	}
+	sn.leaveBy = s.now.Add(leavePatience)
+	sn.remind, sn.reminders = s.now, 0
+	s.succeed()
+	s.leaveDue()
+}
+
+// leaveDue repeats the goodbye to those who are still here, after 1, 2, 4 s and so on,
+// since it may have been lost, and names whoever has come to serve since. When nobody is
+// left, or the patience is over, the supernode goes.
+func (s *step) leaveDue() {
+	sn := s.env.Super
+	if len(sn.held) == 0 || s.now >= sn.leaveBy {
+		s.demote()
+		return
+	}
+	if s.now < sn.remind {
+		return
+	}
+	sn.remind = s.now.Add(vtime.Second << sn.reminders)
+	sn.reminders++
+	for i := range sn.held {
+		s.sayLeaving(&sn.held[i])
+	}
+}
+
+// succeed has a standby serve in this supernode's place, if the tier would miss it.
+func (s *step) succeed() {
+	sn := s.env.Super
+	v := s.tierView()
+	if sn.roster.Usable() > s.p.MinTier && v.Util <= uint8(s.tierPolicy().Target) {
+		return
+	}
+	for _, h := range sn.standbys {
+		if i, ok := sn.find(h); ok && sn.held[i].able {
+			m := wire.Appoint{Tier: v}
+			s.out.send(h, m.Append(s.out.begin(), s.env.Book), false)
+			return
+		}
+	}
+}
+
+func (s *step) sayLeaving(h *holding) {
+	m := wire.Goodbye{Token: h.token, Reason: wire.FarewellLeaving, Peers: s.alternates(h.peer)}
+	s.out.send(h.peer, m.Append(s.out.begin(), s.env.Book), false)
+}
