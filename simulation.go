@@ -139,6 +139,9 @@ func (s *Simulation) ready() error {
 	}
 	c := sim.DefaultConfig(nodes)
 	c.Seed, c.Policy = s.seed, s.config.healing.core()
+	if nodes <= sim.BigRun {
+		c.Cache = c.Policy.HostCache
+	}
 	if o.loss >= 0 {
 		c.Loss = o.loss
 	}

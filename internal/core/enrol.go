@@ -96,7 +96,7 @@ func (s *step) postpone(wait vtime.Duration) {
 	case s.n.certified && !s.p.LoginFirst:
 		wait = s.p.RenewRetry/2 + vtime.Duration(s.n.rng.Between(0, int64(s.p.RenewRetry/2)))
 	case int(e.tries) <= s.p.QuickRounds:
-		wait = vtime.Duration(s.n.rng.Between(0, int64(vtime.Second)))
+		wait = vtime.Duration(s.n.rng.Between(0, int64(s.p.BackoffMin)))
 	default:
 		wait = vtime.Duration(s.n.rng.Between(int64(s.p.BackoffMin), int64(s.p.BackoffMax)))
 	}

@@ -15,11 +15,9 @@ import (
 
 func (s *step) startGossip(sn *Supernode) {
 	n, p := s.n, s.p
-	rp := roster.Defaults()
-	rp.SuspicionMin, rp.SuspicionMax, rp.Tombstone, rp.GossipBytes = p.SuspicionMin, p.SuspicionMax, p.Tombstone, p.GossipBytes
+	rp := roster.Params{SuspicionMin: p.SuspicionMin, SuspicionMax: p.SuspicionMax, Tombstone: p.Tombstone, GossipBytes: p.GossipBytes}
 	sn.roster.Init(rp, n.self, s.env.Book.ID(n.self), n.inc, s.now)
-	lp := liveness.ProberDefaults()
-	lp.Period, lp.Timeout, lp.DeadPeriod = p.PingPeriod, p.PingTimeout, p.AskDead
+	lp := liveness.ProberParams{Period: p.PingPeriod, Timeout: p.PingTimeout, DeadPeriod: p.AskDead}
 	sn.prober.Init(lp, n.rng.Uint32(), vtime.Duration(n.rng.Between(0, int64(p.PingPeriod))), s.now)
 	sn.gossipAt = s.now
 	sn.entropy = s.now.Add(vtime.Duration(n.rng.Between(int64(p.AntiEntropy/10), int64(p.AntiEntropy))))
@@ -62,14 +60,12 @@ func (s *step) sendDigest(to ident.Handle) {
 func (s *step) announceSoon() { s.env.Super.announce, s.env.Super.announced = s.now, 0 }
 
 const (
-	// A supernode tells a login server that it is there every announceShare for each
-	// supernode, so that the login servers hear of one every 3 s or oftener: one that has
-	// just started soon knows some of the tier, mostly before it sends anybody to start
-	// another. The bounds are for tiers of up to 5 and of more than 100; 25 000 announce
-	// themselves 83 times a second.
-	announceShare = 3 * vtime.Second
-	announceMin   = 15 * vtime.Second
-	announceMax   = 5 * vtime.Minute
+	// A supernode tells a login server that it is there every Announce for each supernode,
+	// so that the login servers hear of one in each or oftener: one that has just started
+	// soon knows some of the tier, mostly before it sends anybody to start another. A tier
+	// counts as one of 5 to 100: with the default of 3 s that is every 15 s at least and
+	// 5 min at most, and 25 000 announce themselves 83 times a second.
+	announceLeast, announceMost = 5, 100
 	// announceTries is how often an announcement that nobody answers is repeated, after
 	// 0.5, 1, 2, 4 and 8 s, before it is left to the next one.
 	announceTries = 5
@@ -89,7 +85,7 @@ func (s *step) announceNow() {
 	}
 	var m wire.News
 	m.Members.Add(wire.Member{Peer: s.n.self, Inc: sn.roster.Inc()})
-	if s.now.Sub(sn.since) < announceMin { // a new one tells all of them
+	if s.now.Sub(sn.since) < announceLeast*s.p.Announce { // a new one tells all of them
 		for _, h := range s.env.Logins {
 			s.out.send(h, m.Append(s.out.begin(), s.env.Book), true)
 		}
@@ -109,7 +105,7 @@ func (s *step) announcedTo() {
 }
 
 func (s *step) nextAnnouncement() vtime.Time {
-	every := min(max(announceShare*vtime.Duration(s.env.Super.roster.Usable()), announceMin), announceMax)
+	every := s.p.Announce * vtime.Duration(min(max(s.env.Super.roster.Usable(), announceLeast), announceMost))
 	return s.now.Add(every/2 + vtime.Duration(s.n.rng.Between(0, int64(every))))
 }
 

@@ -3,7 +3,6 @@ package core
 import (
 	"github.com/ada420b6/overlay/internal/attach"
 	"github.com/ada420b6/overlay/internal/ident"
-	"github.com/ada420b6/overlay/internal/slots"
 	"github.com/ada420b6/overlay/internal/vtime"
 	"github.com/ada420b6/overlay/internal/wire"
 )
@@ -11,9 +10,6 @@ import (
 // How an orphan becomes attached (PROTOCOL.md section 5): ask a few supernodes for a
 // slot, take the earliest, come at the slot. This file is the only place from which a
 // node sends probes and attaches.
-
-// joinTries is how often an attach is sent for one slot before the slot is given up.
-const joinTries = 3
 
 // want says what for the node seeks an attachment, if it does.
 func (s *step) want() (wire.Class, bool) {
@@ -44,7 +40,7 @@ func (s *step) seekDue() {
 	// A round can fail at once, and the next one begin at once, but each begun round
 	// has a deadline in the future: this ends.
 	for range 4 {
-		switch n.seek.Due(s.now, s.p.Patience/joinTries, joinTries) {
+		switch n.seek.Due(s.now, s.p.Patience/vtime.Duration(s.p.JoinTries), s.p.JoinTries) {
 		case attach.Nothing:
 			return
 		case attach.Round:
@@ -56,6 +52,10 @@ func (s *step) seekDue() {
 		}
 	}
 }
+
+// probeShare is the part of Patience that an answer to a probe is waited for: it takes
+// two ways and no work.
+const probeShare = 3
 
 // roundCost is what the budget must hold before a round begins: a request to a login
 // server, a probe, and the attach that it may lead to.
@@ -91,7 +91,7 @@ func (s *step) round(class wire.Class) {
 		s.out.sendPlain(h, m.Append(s.out.begin(), s.env.Book))
 	}
 	n.budget.Spend(len(cands))
-	n.seek.Ask(cands, uint8(class), nonce, s.now, s.p.Patience/joinTries)
+	n.seek.Ask(cands, uint8(class), nonce, s.now, s.p.Patience/probeShare)
 }
 
 // candidates draws whom to ask: whoever a leaving supernode has named, then from the
@@ -212,12 +212,12 @@ func (s *step) onOffer() {
 		n.seek.Denied(s.in.From, m.Nonce, min(m.Wait, s.p.FullWait), s.now)
 		return
 	}
-	if n.lasting() > 0 && (m.Wait > slots.SecondWait || m.Load >= slots.SecondLoad) {
+	if n.lasting() > 0 && (m.Wait > s.p.SecondWait || m.Load >= s.p.SecondBelow) {
 		n.seek.Denied(s.in.From, m.Nonce, 1, s.now)
 		return
 	}
 	s.learn([]ident.Handle{s.in.From})
-	wait := min(m.Wait, slots.Horizon)
+	wait := min(m.Wait, s.p.SlotHorizon)
 	o := attach.Offer{Peer: s.in.From, Slot: m.Slot, Cookie: m.Cookie, At: s.now.Add(wait), Load: m.Load}
 	n.seek.Offered(o, m.Nonce, s.now, s.p.OfferTie, &n.rng)
 }
@@ -293,7 +293,7 @@ func (s *step) learn(peers []ident.Handle) {
 	// keeps those who heard of a new supernode together from coming together.
 	if learned && n.dry && n.seek.Phase == attach.Resting {
 		n.dry = false
-		n.seek.Rest(s.now.Add(vtime.Duration(n.rng.Between(0, int64(vtime.Second)))))
+		n.seek.Rest(s.now.Add(vtime.Duration(n.rng.Between(0, int64(s.p.BackoffMin)))))
 	}
 }
 

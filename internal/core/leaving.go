@@ -12,18 +12,14 @@ import (
 // It hands out names, not slots: who is named answers a probe with a slot in one round
 // trip, and knows better than the one who leaves what it has given away since.
 
-// leavePatience is how long a supernode that wants to leave goes on serving those who
-// have not found another: a slot's horizon, so that whoever was given a slot can wait for
-// it here, and as long again for those who were told to come back.
-const leavePatience = 2 * 60 * vtime.Second
-
-// superLeave begins to step down.
+// superLeave begins to step down. LeavePatience is two slot horizons by default: whoever
+// was given a slot elsewhere can wait for it here, and who was told to come back as well.
 func (s *step) superLeave() {
 	sn := s.env.Super
 	if sn.leaveBy != vtime.Never {
 		return
 	}
-	sn.leaveBy = s.now.Add(leavePatience)
+	sn.leaveBy = s.now.Add(s.p.LeavePatience)
 	sn.remind, sn.reminders = s.now, 0
 	s.succeed()
 	s.leaveDue()

@@ -21,14 +21,26 @@ type Policy struct {
 	BackoffMax   vtime.Duration // to here
 	PacketBudget int            // healing packets a node sends in any minute, at most
 	SecondRetry  vtime.Duration // a second attachment is tried again after U(1, 3) times this
+	SecondWait   vtime.Duration // the longest wait at which a second attachment is taken
+	SecondBelow  uint8          // utilisation of a supernode below which it takes one, in 1/128
 	Anchors      int            // supernodes asked first after a start
+	HostCache    int            // supernodes that a node remembers
+	JoinTries    int            // attaches sent for one slot, within Patience
+	ResumeRounds int            // rounds without any answer before a node that was a supernode serves again
 
 	// Serving.
-	AttachRate  int            // attaches served a second
-	AttachBurst int            // attaches served at once by an idle supernode
-	NormalSlots int            // attachments of a user's machine
-	ThinSlots   int            // and of nodes that have no other
-	FullWait    vtime.Duration // a refused node stays away U(1/60, 1) times this
+	AttachRate    int            // attaches served a second
+	AttachBurst   int            // attaches served at once by an idle supernode
+	NormalSlots   int            // attachments of a user's machine
+	ThinSlots     int            // and of nodes that have no other
+	FullWait      vtime.Duration // a refused node stays away U(1/60, 1) times this
+	SlotHorizon   vtime.Duration // how far ahead slots are given
+	SlotGrace     vtime.Duration // how long after its slot a node may come
+	TicketSlots   int            // of every five slots, most that are kept for ticket holders
+	LoadedAfter   vtime.Duration // wait from which groups are limited and the tier grows
+	GroupShare    int            // part of the horizon for one address group then, in 1/1000
+	StormFrom     vtime.Duration // backlog of storm level 1; levels 2 and 3 are at 4 and 10 times this
+	LeavePatience vtime.Duration // how long a supernode that leaves goes on serving
 
 	// Liveness.
 	Keepalive     vtime.Duration // silence on an attachment before it is checked, +-10 %
@@ -49,13 +61,18 @@ type Policy struct {
 	MinTier      int            // supernodes wanted however small the network is
 	Standbys     int            // nodes of a supernode that serve when it dies and nobody else is left: 0 to 2
 	ScalePeriod  vtime.Duration // promotion and demotion are decided in this rhythm
+	TierTarget   uint8          // mean utilisation that the tier aims at, in 1/128
+	TierGain     uint8          // it grows by at most this share of itself in each period, in 1/128
 	PromoteAbove uint8          // mean utilisation above which nodes promote themselves, in 1/128
 	DemoteBelow  uint8          // below which supernodes step down, in 1/128
 	DemoteTenure vtime.Duration // nobody steps down before it has served this long
 	DemoteCalm   vtime.Duration // nor before this long without a storm
+	DialBacks    int            // supernodes that must have reached a node before it may serve
+	Announce     vtime.Duration // the tier tells the login servers of one of its own in each
 
 	// The directory.
 	Replicas      int            // supernodes that hold a record
+	RecordRefresh vtime.Duration // a record is put to them again after this, +-20 %
 	LookupHedge   vtime.Duration // the other replicas are asked after this
 	LookupTimeout vtime.Duration // a look-up ends after this
 	PutRetry      vtime.Duration // an unanswered message of the tier is sent again after this
@@ -73,64 +90,85 @@ type Policy struct {
 	QueueAll     bool           // keepalives wait in the same queue
 	RetryPause   vtime.Duration // retry after exactly this instead of backing off; 0 is back-off
 	ServeDelay   vtime.Duration // a rebooted supernode serves again only after this
-	QuitOverload vtime.Duration // a supernode quits when its queue has been this long; 0 is never
+	QuitOverload vtime.Duration // a supernode quits when its queue has been too long for this; 0 is never
+	QuitBacklog  vtime.Duration // what is too long: the wait of who comes now
 }
 
 // DefaultPolicy is the policy that heals.
-func DefaultPolicy() Policy {
-	return Policy{
-		Attachments:  2,
-		StartSpread:  2 * vtime.Second,
-		Patience:     3 * vtime.Second,
-		ProbeWidth:   2,
-		ProbeMax:     8,
-		OfferTie:     2 * vtime.Second,
-		QuickRounds:  6,
-		LoginRounds:  4,
-		BackoffMin:   1 * vtime.Second,
-		BackoffMax:   30 * vtime.Second,
-		PacketBudget: 30,
-		SecondRetry:  60 * vtime.Second,
-		Anchors:      4,
+func DefaultPolicy() Policy { return defaults }
 
-		AttachRate:  20,
-		AttachBurst: 40,
-		NormalSlots: 1600,
-		ThinSlots:   5000,
-		FullWait:    30 * vtime.Second,
+// defaults is the one place where a default is written; it is never changed.
+var defaults = Policy{
+	Attachments:  2,
+	StartSpread:  2 * vtime.Second,
+	Patience:     3 * vtime.Second,
+	ProbeWidth:   2,
+	ProbeMax:     8,
+	OfferTie:     2 * vtime.Second,
+	QuickRounds:  6,
+	LoginRounds:  4,
+	BackoffMin:   1 * vtime.Second,
+	BackoffMax:   30 * vtime.Second,
+	PacketBudget: 30,
+	SecondRetry:  60 * vtime.Second,
+	SecondWait:   1 * vtime.Second,
+	SecondBelow:  102, // 80 %
+	Anchors:      4,
+	HostCache:    500,
+	JoinTries:    3,
+	ResumeRounds: 2,
 
-		Keepalive:     20 * vtime.Second,
-		KeepaliveThin: 60 * vtime.Second,
-		CheckStep:     1 * vtime.Second,
+	AttachRate:    20,
+	AttachBurst:   40,
+	NormalSlots:   1600,
+	ThinSlots:     5000,
+	FullWait:      30 * vtime.Second,
+	SlotHorizon:   60 * vtime.Second,
+	SlotGrace:     5 * vtime.Second,
+	TicketSlots:   4,
+	LoadedAfter:   15 * vtime.Second,
+	GroupShare:    50,
+	StormFrom:     5 * vtime.Second,
+	LeavePatience: 2 * vtime.Minute,
 
-		PingPeriod:   1 * vtime.Second,
-		PingTimeout:  500 * vtime.Millisecond,
-		SuspicionMin: 5 * vtime.Second,
-		SuspicionMax: 22 * vtime.Second,
-		GossipPeriod: 200 * vtime.Millisecond,
-		GossipFanout: 3,
-		GossipBytes:  32 << 10,
-		AntiEntropy:  30 * vtime.Second,
-		AskDead:      10 * vtime.Second,
-		Tombstone:    7 * vtime.Day,
-		MinTier:      5,
-		Standbys:     wire.MaxStandbys,
-		ScalePeriod:  15 * vtime.Second,
-		PromoteAbove: 83, // 65 %
-		DemoteBelow:  38, // 30 %
-		DemoteTenure: 30 * vtime.Minute,
-		DemoteCalm:   30 * vtime.Minute,
+	Keepalive:     20 * vtime.Second,
+	KeepaliveThin: 60 * vtime.Second,
+	CheckStep:     1 * vtime.Second,
 
-		Replicas:      5,
-		LookupHedge:   150 * vtime.Millisecond,
-		LookupTimeout: 1 * vtime.Second,
-		PutRetry:      500 * vtime.Millisecond,
+	PingPeriod:   1 * vtime.Second,
+	PingTimeout:  500 * vtime.Millisecond,
+	SuspicionMin: 5 * vtime.Second,
+	SuspicionMax: 22 * vtime.Second,
+	GossipPeriod: 200 * vtime.Millisecond,
+	GossipFanout: 3,
+	GossipBytes:  32 << 10,
+	AntiEntropy:  30 * vtime.Second,
+	AskDead:      10 * vtime.Second,
+	Tombstone:    7 * vtime.Day,
+	MinTier:      5,
+	Standbys:     wire.MaxStandbys,
+	ScalePeriod:  15 * vtime.Second,
+	TierTarget:   64, // 50 %
+	TierGain:     64, // 50 %
+	PromoteAbove: 83, // 65 %
+	DemoteBelow:  38, // 30 %
+	DemoteTenure: 30 * vtime.Minute,
+	DemoteCalm:   30 * vtime.Minute,
+	DialBacks:    3,
+	Announce:     3 * vtime.Second,
 
-		LoginPatience: 3 * vtime.Second,
-		LoginQueue:    4096,
-		LoginLife:     3 * vtime.Second,
-		RenewRetry:    1 * vtime.Hour,
-	}
+	Replicas:      5,
+	RecordRefresh: 10 * vtime.Minute,
+	LookupHedge:   150 * vtime.Millisecond,
+	LookupTimeout: 1 * vtime.Second,
+	PutRetry:      500 * vtime.Millisecond,
+
+	LoginPatience: 3 * vtime.Second,
+	LoginQueue:    4096,
+	LoginLife:     3 * vtime.Second,
+	RenewRetry:    1 * vtime.Hour,
+
+	QuitBacklog: 20 * vtime.Second,
 }
 
 // NaivePolicy is the policy that must fail: what is known and what is likely of the

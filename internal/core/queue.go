@@ -37,10 +37,6 @@ type work struct {
 // symmetric packet against a handshake and five puts.
 const keepaliveCost = 5
 
-// overloaded is the length of the queue, in time, beyond which a supernode of 2010 saw
-// itself overloaded.
-const overloaded = 20 * vtime.Second
-
 func (s *step) enqueue(m *wire.Attach) {
 	s.push(s.in.From, 100, work{attach: true, able: m.Able, class: m.Class, nonce: m.Nonce, record: m.Record})
 }
@@ -94,7 +90,7 @@ func (s *step) queueDue() {
 // overload notes how long the queue has been too long, for the policy that quits.
 func (s *step) overload() {
 	q := &s.env.Super.queue
-	if q.line.Backlog(s.now) < overloaded {
+	if q.line.Backlog(s.now) < s.p.QuitBacklog {
 		q.long = vtime.Never
 	} else if q.long == vtime.Never {
 		q.long = s.now

@@ -35,9 +35,9 @@ func (v view) At(i int) (ident.Handle, ident.ID, ident.Group) {
 
 func (s *step) startReplicas(sn *Supernode) {
 	users := int(s.n.slots) + s.thinSlots() + 1
-	sn.store = directory.NewStore(0, 0)
-	sn.fresh = directory.NewHeld(min(users, directory.MaxUsers))
-	sn.puts = directory.NewPending(0)
+	sn.store = directory.NewStore(0, s.p.RecordRefresh)
+	sn.fresh = directory.NewHeld(min(users, directory.MaxUsers), s.p.RecordRefresh)
+	sn.puts = directory.NewPending(0, s.p.PutRetry)
 	sn.lookups = directory.NewLookups(0, s.p.LookupHedge, s.p.LookupTimeout)
 }
 

@@ -46,7 +46,7 @@ func (s *step) riseDue() {
 		return
 	}
 	before := r.reach.Next()
-	if nonce, ask := r.reach.Due(tier.WantDialBacks(int(n.tier.Alive)), s.now, &n.rng); ask {
+	if nonce, ask := r.reach.Due(s.tierPolicy().WantDialBacks(int(n.tier.Alive)), s.now, &n.rng); ask {
 		r.nonce, r.again = nonce, s.now
 	} else if s.now >= before {
 		r.nonce = 0 // the attempt has failed: a NAT, most likely
@@ -134,8 +134,10 @@ func (s *step) onAppoint() {
 // tierPolicy is the part of the policy that package tier decides by.
 func (s *step) tierPolicy() *tier.Policy {
 	p := s.p
-	s.tp = tier.Default()
-	s.tp.Period, s.tp.PromoteAbove, s.tp.DemoteBelow = p.ScalePeriod, tier.Load(p.PromoteAbove), tier.Load(p.DemoteBelow)
-	s.tp.Tenure, s.tp.Calm, s.tp.MinSize = p.DemoteTenure, p.DemoteCalm, p.MinTier
+	s.tp = tier.Policy{
+		Period: p.ScalePeriod, Target: tier.Load(p.TierTarget), PromoteAbove: tier.Load(p.PromoteAbove),
+		DemoteBelow: tier.Load(p.DemoteBelow), Gain: int64(p.TierGain), Tenure: p.DemoteTenure, Calm: p.DemoteCalm,
+		MinSize: p.MinTier, DialBacks: p.DialBacks,
+	}
 	return &s.tp
 }

@@ -26,7 +26,13 @@ const maxReported = tier.Samples
 const tierFresh = vtime.Second
 
 func (s *step) newCalendar() slots.Calendar {
-	return slots.NewCalendar(s.p.AttachRate, s.p.AttachBurst, s.now, &s.n.rng)
+	p := s.p
+	return slots.NewCalendar(slots.Params{
+		Rate: p.AttachRate, Burst: p.AttachBurst, Horizon: p.SlotHorizon, Grace: p.SlotGrace,
+		SecondWait: p.SecondWait, SecondBelow: p.SecondBelow, TicketSlots: p.TicketSlots,
+		LoadedAfter: p.LoadedAfter, GroupShare: p.GroupShare, StormFrom: p.StormFrom,
+		FullWait: p.FullWait, SecondRetry: p.SecondRetry,
+	}, s.now, &s.n.rng)
 }
 
 func (s *step) startScaling(sn *Supernode) {
@@ -185,7 +191,7 @@ func (s *step) onVerify() {
 		return
 	}
 	var to wire.Peers
-	for range tier.WantDialBacks(sn.roster.Usable()) {
+	for range s.tierPolicy().WantDialBacks(sn.roster.Usable()) {
 		to.Add(s.pickBut(s.in.From, &to))
 	}
 	if len(to.All()) == 0 {

@@ -59,11 +59,12 @@ func (sn *Supernode) findName(name ident.NameID) (int, bool) {
 func (s *step) thinSlots() int { return int(s.n.slots) * s.p.ThinSlots / s.p.NormalSlots }
 
 // load is this supernode's utilisation in 1/128: how much of its normal slots is
-// taken, or how far its slots are booked, whichever is more.
+// taken, or how far its slots are booked, whichever is more. Booked for LoadedAfter it
+// is as loaded as makes the tier grow.
 func (s *step) load() uint8 {
 	sn := s.env.Super
 	held := len(sn.held) * 128 / int(s.n.slots)
-	booked := int(sn.cal.Backlog(s.now) * 83 / (15 * vtime.Second))
+	booked := int(sn.cal.Backlog(s.now) * vtime.Duration(s.p.PromoteAbove) / s.p.LoadedAfter)
 	return uint8(min(max(held, booked), wire.MaxUtil))
 }
 
@@ -86,7 +87,7 @@ func (s *step) offer(o *wire.Offer, m *wire.Probe) {
 	sn := s.env.Super
 	room := len(sn.held) < int(s.n.slots)+s.thinSlots()
 	if m.Class == wire.ClassSecond {
-		room = sn.full < int(s.n.slots)*slots.SecondLoad/128
+		room = sn.full < int(s.n.slots)*int(s.p.SecondBelow)/128
 	}
 	if s.p.Queue > 0 { // as in 2007: come at once, and wait in the queue
 		o.Status, o.Wait = wire.OfferSlot, 0

@@ -142,9 +142,9 @@ func (s *step) watchOf(i int) liveness.KeepaliveParams {
 
 // standsIn reports whether this node serves now although nobody called it: it was a
 // supernode, or is the standby of one, and has asked in vain. A standby of the first rank
-// waits for one round of silence, who was a supernode for two, and the second standby for
+// waits for one round of silence, who was a supernode for ResumeRounds, and the second standby for
 // three: it should have found the first by then.
-func (n *Node) standsIn() bool {
+func (n *Node) standsIn(p *Policy) bool {
 	quiet := n.seek.Quiet()
 	switch {
 	case n.role == RoleNode:
@@ -152,7 +152,7 @@ func (n *Node) standsIn() bool {
 	case n.standby > 0 && quiet >= 2*int(n.standby)-1:
 		return true
 	}
-	return n.wasSuper && quiet >= resumeRounds
+	return n.wasSuper && quiet >= p.ResumeRounds
 }
 
 // heirs appends the standbys of the supernodes that this node has lost.
@@ -172,14 +172,10 @@ func (s *step) heirs(dst []ident.Handle, want int) []ident.Handle {
 // heirless reports whether attachment i has not told who takes its place.
 func (n *Node) heirless(i int) bool { return n.heirs[i] == ident.None }
 
-// resumeRounds is how many rounds of probes nobody answers before a node that was a
-// supernode starts the tier again by itself.
-const resumeRounds = 2
-
 // resume starts the tier from nothing: no login server is needed, only a node that was
 // a supernode, or was to be one, and finds nobody. It reports whether the node serves now.
 func (s *step) resume() bool {
-	if !s.n.standsIn() {
+	if !s.n.standsIn(s.p) {
 		return false
 	}
 	s.promote()

@@ -12,6 +12,14 @@ import (
 	"github.com/ada420b6/overlay/internal/vtime"
 )
 
+// The rhythm that core.DefaultPolicy hands down.
+const (
+	refreshEvery  = 10 * vtime.Minute
+	hedgeAfter    = 150 * vtime.Millisecond
+	lookupTimeout = vtime.Second
+	retryAfter    = 500 * vtime.Millisecond
+)
+
 // member is a supernode of a test roster.
 type member struct {
 	h  ident.Handle

@@ -7,14 +7,19 @@ import (
 	"github.com/ada420b6/overlay/internal/vtime"
 )
 
-// The rhythm of refreshing (PROTOCOL.md section 6).
+// The rhythm of refreshing (PROTOCOL.md section 7).
 const (
-	RefreshEvery  = 10 * vtime.Minute // drawn +-20 % for each user and turn, so that a reboot's users drift apart
-	refreshSpread = RefreshEvery / 5
+	// refreshSpread is the part of the policy's interval by which a refresh is drawn to
+	// either side, for each user and turn, so that a reboot's users drift apart.
+	refreshSpread = 5
 
-	// StormStretch multiplies RefreshEvery at storm level 2 and above. 2 x 12 min is still
-	// less than RecordLife, so the stretch by itself loses no record.
-	StormStretch = 2
+	// stormStretch multiplies the interval at storm level 2 and above. 2 x 1.2 intervals
+	// are still less than a record's life of 3, so the stretch by itself loses no record.
+	stormStretch = 2
+
+	// lives is how many intervals a record is kept after it was last put, so that two
+	// lost refreshes do no harm.
+	lives = 3
 
 	// UsersPerSecond bounds what Held hands out: 64 users x 5 puts x 300 B = 96 kB/s. It
 	// covers 40 attaches in a burst and 5 000 users / 600 s = 9 refreshes, and puts 400
@@ -31,7 +36,7 @@ const (
 
 	// ranksPerScan bounds the rankings worked out in one step of the scan: 64 x 0.5 ms at
 	// 25 000 members. All 65 536 zones of the largest machine take 17 min, still less than
-	// RecordLife.
+	// a record lives by default.
 	ranksPerScan = 64
 )
 
@@ -59,6 +64,8 @@ type Held struct {
 	tick  vtime.Time     // when it does
 	pace  vtime.Time     // moment up to which the pace has been spent
 	every vtime.Duration // what one user costs of it
+
+	refresh vtime.Duration // how long after one put the next is due
 }
 
 type held struct {
@@ -68,10 +75,12 @@ type held struct {
 	ranked bool // to is the ranking by the present roster
 }
 
-// NewHeld returns an empty Held for at most bound users; bound is 1 to MaxUsers.
-func NewHeld(bound int) Held {
+// NewHeld returns an empty Held for at most bound users, 1 to MaxUsers, whose records are
+// put again after refresh.
+func NewHeld(bound int, refresh vtime.Duration) Held {
 	invariant.Check(0 < bound && bound <= MaxUsers, "directory: users held out of range")
-	return Held{max: bound, every: vtime.Second / vtime.Duration(max(UsersPerSecond, bound/usersShare))}
+	invariant.Check(refresh > 0, "directory: records are refreshed without a pause")
+	return Held{max: bound, refresh: refresh, every: vtime.Second / vtime.Duration(max(UsersPerSecond, bound/usersShare))}
 }
 
 // Len returns how many users are held.
@@ -160,7 +169,7 @@ func (h *Held) Due(dst []Refresh, now vtime.Time, v View, storm uint8, r *seed.R
 			if !u.ranked {
 				u.to, u.ranked = Rank(name.Zone(), v), true
 			}
-			u.due = refreshAt(now, storm, r)
+			u.due = h.refreshAt(now, storm, r)
 			dst = append(dst, Refresh{Name: name, To: u.to})
 			h.spend(now)
 		}
@@ -200,7 +209,7 @@ func (h *Held) lookThrough(dst []Refresh, now vtime.Time, v View, storm uint8, r
 		if now < u.due {
 			to = newcomers(&u.to, &old)
 		} else {
-			u.due = refreshAt(now, storm, r)
+			u.due = h.refreshAt(now, storm, r)
 		}
 		if to.n > 0 {
 			dst = append(dst, Refresh{Name: name, To: to})
@@ -273,10 +282,11 @@ func newcomers(now, old *Ranking) Ranking {
 	return to
 }
 
-func refreshAt(now vtime.Time, storm uint8, r *seed.Rand) vtime.Time {
-	wait := vtime.Duration(r.Between(int64(RefreshEvery-refreshSpread), int64(RefreshEvery+refreshSpread)))
+func (h *Held) refreshAt(now vtime.Time, storm uint8, r *seed.Rand) vtime.Time {
+	spread := h.refresh / refreshSpread
+	wait := vtime.Duration(r.Between(int64(h.refresh-spread), int64(h.refresh+spread)))
 	if storm >= 2 {
-		wait *= StormStretch
+		wait *= stormStretch
 	}
 	return now.Add(wait)
 }

@@ -34,7 +34,7 @@ func TestHeldKeepsEveryReplicaAlive(t *testing.T) {
 		list := drawRoster(&r, 12, 5)
 		users := rapid.IntRange(1, 150).Draw(t, "users")
 		storm := uint8(rapid.IntRange(0, 3).Draw(t, "storm"))
-		h := NewHeld(1000)
+		h := NewHeld(1000, refreshEvery)
 		got := copies{}
 		for i := range users {
 			h.Add(name(i))
@@ -58,7 +58,7 @@ func TestHeldKeepsEveryReplicaAlive(t *testing.T) {
 			h.Joined(m.id, 7)
 		}
 		run(vtime.Minute)
-		longest := vtime.Duration(StormStretch)*(RefreshEvery+refreshSpread) + vtime.Minute
+		longest := stormStretch*(refreshEvery+refreshEvery/refreshSpread) + vtime.Minute
 		for i := range users {
 			want := Rank(name(i).Zone(), view(list))
 			for _, p := range want.All() {
@@ -73,7 +73,7 @@ func TestHeldKeepsEveryReplicaAlive(t *testing.T) {
 func TestHeldRefreshesInTime(t *testing.T) {
 	r := seed.New(2)
 	list := drawRoster(&r, 50, 40)
-	h := NewHeld(1000)
+	h := NewHeld(1000, refreshEvery)
 	const users = 400
 	for i := range users {
 		h.Add(name(i))
@@ -103,7 +103,7 @@ func TestHeldRefreshesInTime(t *testing.T) {
 func TestHeldPutsOnlyToNewcomers(t *testing.T) {
 	r := seed.New(4)
 	list := drawRoster(&r, 30, 0)
-	h := NewHeld(1000)
+	h := NewHeld(1000, refreshEvery)
 	for i := range 60 {
 		h.Add(name(i))
 	}
@@ -136,7 +136,7 @@ func TestHeldPutsOnlyToNewcomers(t *testing.T) {
 func TestHeldPutsAgainWhatWasMissed(t *testing.T) {
 	r := seed.New(5)
 	list := drawRoster(&r, 30, 0)
-	h := NewHeld(1000)
+	h := NewHeld(1000, refreshEvery)
 	h.Add(name(1))
 	h.Add(name(2))
 	h.Due(nil, 0, view(list), 0, &r)
@@ -154,7 +154,7 @@ func TestHeldPutsAgainWhatWasMissed(t *testing.T) {
 }
 
 func TestHeldBoundsItsWaitingList(t *testing.T) {
-	h := NewHeld(10)
+	h := NewHeld(10, refreshEvery)
 	for i := range 1000 {
 		h.Add(name(i % 15))
 		h.Remove(name(i % 15))
@@ -182,7 +182,7 @@ func TestHeldAllocatesNothing(t *testing.T) {
 	r := seed.New(1)
 	list := drawRoster(&r, 100, 50)
 	v := view(list)
-	h := NewHeld(1000)
+	h := NewHeld(1000, refreshEvery)
 	for i := range 500 {
 		h.Add(name(i))
 	}
@@ -206,7 +206,7 @@ func TestHeldAllocatesNothing(t *testing.T) {
 func BenchmarkHeldJoined(b *testing.B) {
 	r := seed.New(1)
 	list := drawRoster(&r, 1000, 500)
-	h := NewHeld(1000)
+	h := NewHeld(1000, refreshEvery)
 	for i := range 400 {
 		h.Add(name(i))
 	}

@@ -17,13 +17,9 @@ const MaxLookups = 1 << 10
 // one node can't take it all.
 const maxPerAsker = 32
 
-// The default timing of a look-up: ranks 1 and 2 at once, 3 to 5 when neither has
-// settled it within HedgeAfter, and an end after LookupTimeout.
-const (
-	HedgeAfter    = 150 * vtime.Millisecond
-	LookupTimeout = vtime.Second
-	askedFirst    = 2
-)
+// askedFirst is how many replicas are asked at once, the others when neither has settled
+// it: two, so that one that has just died costs nothing.
+const askedFirst = 2
 
 // Outcome is how a look-up ended.
 type Outcome uint8
@@ -57,7 +53,7 @@ type Action struct {
 }
 
 // Lookups is the look-ups in flight. Each ends exactly once, with an Action that tells
-// the asker, at the latest when LookupTimeout has passed.
+// the asker, at the latest when the timeout has passed.
 type Lookups struct {
 	open    slab[lookup]
 	max     int
@@ -76,16 +72,10 @@ type lookup struct {
 }
 
 // NewLookups returns an empty table for at most bound look-ups, at most 65 536, with
-// this hedge delay and timeout. Zero values stand for the defaults above.
+// this hedge delay and timeout. A bound of 0 stands for MaxLookups.
 func NewLookups(bound int, hedge, timeout vtime.Duration) Lookups {
 	if bound == 0 {
 		bound = MaxLookups
-	}
-	if hedge == 0 {
-		hedge = HedgeAfter
-	}
-	if timeout == 0 {
-		timeout = LookupTimeout
 	}
 	invariant.Check(0 < bound && bound <= slabMax, "directory: look-ups out of range")
 	invariant.Check(0 < hedge && hedge <= timeout, "directory: look-up hedged after its end")

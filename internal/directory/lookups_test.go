@@ -32,7 +32,7 @@ func play(t *rapid.T, replicas []said, floor uint64) result {
 		from ident.Handle
 		id   uint32
 	}
-	l := NewLookups(0, 0, 0)
+	l := NewLookups(0, hedgeAfter, lookupTimeout)
 	var mail []letter
 	var res result
 	asked := map[ident.Handle]bool{}
@@ -111,7 +111,7 @@ func TestLookupEndsOnceInTimeAndRight(t *testing.T) {
 			}
 		}
 		res := play(t, replicas, floor)
-		if res.told != 1 || res.act.Asker != 77 || res.act.Tag != 5 || res.at > vtime.Time(LookupTimeout) {
+		if res.told != 1 || res.act.Asker != 77 || res.act.Tag != 5 || res.at > vtime.Time(lookupTimeout) {
 			t.Fatalf("told %d times, last %+v at %d", res.told, res.act, res.at)
 		}
 		want := Unavailable
@@ -128,14 +128,14 @@ func TestLookupEndsOnceInTimeAndRight(t *testing.T) {
 }
 
 func TestLookupHedges(t *testing.T) {
-	l := NewLookups(0, 0, 0)
+	l := NewLookups(0, hedgeAfter, lookupTimeout)
 	r := seed.New(1)
 	rk := Rank(5, view(drawRoster(&r, 20, 0)))
 	acts, _ := l.Start(nil, Query{Asker: 1, Name: 9, Ranked: rk}, 0)
 	if len(acts) != 2 || acts[0].To != rk.All()[0] || acts[1].To != rk.All()[1] {
 		t.Fatalf("begins with %+v", acts)
 	}
-	if l.Next() != vtime.Time(HedgeAfter) {
+	if l.Next() != vtime.Time(hedgeAfter) {
 		t.Fatalf("hedges at %d", l.Next())
 	}
 	if acts = l.Due(nil, l.Next()); len(acts) != 3 || acts[0].To != rk.All()[2] {
@@ -151,7 +151,7 @@ func TestLookupHedges(t *testing.T) {
 
 // TestLookupsAreShared: an asker that floods gets its share, and others still get in.
 func TestLookupsAreShared(t *testing.T) {
-	l := NewLookups(200, 0, 0)
+	l := NewLookups(200, hedgeAfter, lookupTimeout)
 	var rk Ranking
 	rk.list[0], rk.n = 3, 1
 	got := 0
@@ -181,7 +181,7 @@ func TestLookupsAreShared(t *testing.T) {
 // time: each is sent at most 1 + Retries times and is gone after 2.5 s.
 func TestPendingRetriesThenGivesUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := NewPending(8)
+		p := NewPending(8, retryAfter)
 		sent, over := map[uint32]int{}, map[uint32]bool{}
 		for i := range 10 {
 			id, ok := p.Start(name(i), ident.Handle(i+1), 0)
@@ -231,7 +231,7 @@ func TestPendingRetriesThenGivesUp(t *testing.T) {
 }
 
 func TestRequestsAllocateNothing(t *testing.T) {
-	l, p := NewLookups(0, 0, 0), NewPending(0)
+	l, p := NewLookups(0, hedgeAfter, lookupTimeout), NewPending(0, retryAfter)
 	r := seed.New(1)
 	rk := Rank(5, view(drawRoster(&r, 20, 0)))
 	acts, retries := make([]Action, 0, 64), make([]Retry, 0, 64)
@@ -252,7 +252,7 @@ func TestRequestsAllocateNothing(t *testing.T) {
 }
 
 func BenchmarkLookup(b *testing.B) {
-	l := NewLookups(0, 0, 0)
+	l := NewLookups(0, hedgeAfter, lookupTimeout)
 	r := seed.New(1)
 	rk := Rank(5, view(drawRoster(&r, 20, 0)))
 	acts := make([]Action, 0, 64)
@@ -269,11 +269,11 @@ func BenchmarkLookup(b *testing.B) {
 // TestLateAnswersFindNothing: the number of a look-up that has ended does not name the
 // one that took its place.
 func TestLateAnswersFindNothing(t *testing.T) {
-	l := NewLookups(0, 0, 0)
+	l := NewLookups(0, hedgeAfter, lookupTimeout)
 	var rk Ranking
 	rk.list[0], rk.n = 3, 1
 	old, _ := l.Start(nil, Query{Asker: 1, Name: 9, Ranked: rk}, 0)
-	l.Due(nil, vtime.Time(LookupTimeout))
+	l.Due(nil, vtime.Time(lookupTimeout))
 	l.Start(nil, Query{Asker: 1, Name: 9, Ranked: rk}, second)
 	if acts, ok := l.Answer(nil, old[0].ID, 3, Record{Name: 9, Seq: 1}, true); ok || len(acts) != 0 {
 		t.Fatalf("a late answer was taken: %+v", acts)
@@ -283,7 +283,7 @@ func TestLateAnswersFindNothing(t *testing.T) {
 // TestLookupAfterAnswered: the deadline of a look-up that was answered before its time is
 // not taken for one of the next look-up.
 func TestLookupAfterAnswered(t *testing.T) {
-	l := NewLookups(0, 0, 0)
+	l := NewLookups(0, hedgeAfter, lookupTimeout)
 	rk := Ranking{n: 3, list: [Replicas]ident.Handle{3, 4, 5}}
 	acts, _ := l.Start(nil, Query{Asker: 1, Name: 7, Ranked: rk}, 0)
 	if _, ok := l.Answer(nil, acts[0].ID, acts[0].To, Record{Name: 7}, true); !ok || l.Next() != vtime.Never {
@@ -291,7 +291,7 @@ func TestLookupAfterAnswered(t *testing.T) {
 	}
 	later := vtime.Time(vtime.Minute)
 	l.Start(nil, Query{Asker: 1, Name: 7, Ranked: rk}, later)
-	if want := later.Add(HedgeAfter); l.Next() != want {
+	if want := later.Add(hedgeAfter); l.Next() != want {
 		t.Fatalf("next is %d, want %d", l.Next(), want)
 	}
 }

@@ -13,17 +13,13 @@ const MaxPending = 1 << 10
 // Retries is how often an unanswered put is sent again.
 const Retries = 2
 
-// retryAfter is how long each sending is waited for: 500 ms for the first, then 1 s.
-// After the last one the replica is left to the failure detector, and the record to the
-// next refresh.
-var retryAfter = [Retries + 1]vtime.Duration{500 * vtime.Millisecond, vtime.Second, vtime.Second}
-
 // Pending is the puts that wait for their acknowledgement. It keeps no record: what is
 // sent again is whatever is newest by then.
 type Pending struct {
-	open slab[put]
-	max  int
-	next vtime.Time // not later than the first deadline
+	open  slab[put]
+	max   int
+	retry vtime.Duration // how long the first sending is waited for
+	next  vtime.Time     // not later than the first deadline
 }
 
 type put struct {
@@ -41,14 +37,17 @@ type Retry struct {
 	GaveUp bool         // not to be sent again: it is no longer pending
 }
 
-// NewPending returns an empty table for at most bound puts, at most 65 536. 0 stands
-// for MaxPending.
-func NewPending(bound int) Pending {
+// NewPending returns an empty table for at most bound puts, at most 65 536; 0 stands for
+// MaxPending. The first sending of each is waited for for retry, the others twice as
+// long. After the last one the replica is left to the failure detector, and the record to
+// the next refresh.
+func NewPending(bound int, retry vtime.Duration) Pending {
 	if bound == 0 {
 		bound = MaxPending
 	}
 	invariant.Check(0 < bound && bound <= slabMax, "directory: pending puts out of range")
-	return Pending{max: bound, next: vtime.Never}
+	invariant.Check(retry > 0, "directory: puts are sent again without a pause")
+	return Pending{max: bound, retry: retry, next: vtime.Never}
 }
 
 // Len returns how many puts are open.
@@ -64,7 +63,7 @@ func (p *Pending) Start(name ident.NameID, to ident.Handle, now vtime.Time) (id 
 	if q == nil {
 		return 0, false
 	}
-	*q = put{name: name, to: to, deadline: now.Add(retryAfter[0])}
+	*q = put{name: name, to: to, deadline: now.Add(p.retry)}
 	p.next = vtime.Earlier(p.next, q.deadline)
 	return id, true
 }
@@ -100,7 +99,7 @@ func (p *Pending) Due(dst []Retry, now vtime.Time) []Retry {
 				continue
 			}
 			q.sent++
-			q.deadline = now.Add(retryAfter[q.sent])
+			q.deadline = now.Add(2 * p.retry)
 		}
 		p.next = vtime.Earlier(p.next, q.deadline)
 	}

@@ -11,10 +11,6 @@ import (
 // hold 200 000 each. 262 144 x 56 B = 15 MB.
 const MaxRecords = 1 << 18
 
-// RecordLife is how long a record is kept after it was last put: three refreshes, so
-// that two lost ones do no harm, and a stretched one (StormStretch) neither.
-const RecordLife = 3 * RefreshEvery
-
 // evictScan is how many rows a Put into a full Store looks at for one to give up.
 const evictScan = 256
 
@@ -57,17 +53,14 @@ type stored struct {
 	mine    bool
 }
 
-// NewStore returns an empty store for at most max records that live so long after they
-// were last put. Zero values stand for MaxRecords and RecordLife.
-func NewStore(max int, life vtime.Duration) Store {
+// NewStore returns an empty store for at most max records, which whoever puts them puts
+// again after refresh. A max of 0 stands for MaxRecords.
+func NewStore(max int, refresh vtime.Duration) Store {
 	if max == 0 {
 		max = MaxRecords
 	}
-	if life == 0 {
-		life = RecordLife
-	}
-	invariant.Check(max > 0 && life > 0, "directory: store without room or life")
-	return Store{max: max, life: life}
+	invariant.Check(max > 0 && refresh > 0, "directory: store without room or life")
+	return Store{max: max, life: lives * refresh}
 }
 
 // Len returns how many records are held, expired ones that no Sweep has met included.

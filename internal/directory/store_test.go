@@ -87,8 +87,8 @@ func checkTable(t *rapid.T, tb *table[int], model map[ident.NameID]int) {
 // never falls while the record lives, the bound holds, and what expired is gone.
 func TestStoreNeverGoesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const bound, life = 20, 10 * vtime.Second
-		s := NewStore(bound, life)
+		const bound, life = 20, 12 * vtime.Second
+		s := NewStore(bound, life/lives)
 		type seen struct {
 			seq uint64
 			put vtime.Time
@@ -130,7 +130,7 @@ func TestStoreNeverGoesBack(t *testing.T) {
 
 func TestFullStorePrefersItsOwnZones(t *testing.T) {
 	const bound = 200
-	s := NewStore(bound, 0)
+	s := NewStore(bound, refreshEvery)
 	for i := range bound {
 		if got := s.Put(Record{Name: name(i), Seq: 1}, i%2 == 0, 0); got != PutStored {
 			t.Fatalf("put %d: %v", i, got)
@@ -150,7 +150,7 @@ func TestFullStorePrefersItsOwnZones(t *testing.T) {
 }
 
 func TestStoreAllocatesNothing(t *testing.T) {
-	s := NewStore(0, 0)
+	s := NewStore(0, refreshEvery)
 	for i := range 5000 {
 		s.Put(Record{Name: name(i), Seq: 1}, true, 0)
 	}
@@ -168,10 +168,10 @@ func TestStoreAllocatesNothing(t *testing.T) {
 func BenchmarkStorePut(b *testing.B) {
 	const n = 50_000
 	b.ReportAllocs()
-	s := NewStore(0, 0)
+	s := NewStore(0, refreshEvery)
 	for i := 0; b.Loop(); i++ {
 		if i%n == 0 {
-			s = NewStore(0, 0)
+			s = NewStore(0, refreshEvery)
 		}
 		s.Put(Record{Name: name(i % n), Seq: 1}, true, 0)
 	}
@@ -179,13 +179,13 @@ func BenchmarkStorePut(b *testing.B) {
 
 // TestPuttingAgainRenews: a record lives as long as it is refreshed, and no longer.
 func TestPuttingAgainRenews(t *testing.T) {
-	s := NewStore(0, 0)
+	s := NewStore(0, refreshEvery)
 	now := vtime.Time(0)
 	for range 10 {
 		if got := s.Put(Record{Name: 5, Seq: 3}, true, now); now > 0 && got != PutRefreshed {
 			t.Fatalf("put again: %v", got)
 		}
-		now = now.Add(RecordLife - 1)
+		now = now.Add(lives*refreshEvery - 1)
 		if _, ok := s.Get(5, now); !ok {
 			t.Fatalf("a refreshed record is gone at %d", now)
 		}

@@ -20,7 +20,7 @@ func TestKeepaliveIsSmall(t *testing.T) {
 
 // The schedule of a silent end, from the last packet to the verdict.
 func TestKeepaliveSilence(t *testing.T) {
-	for name, p := range map[string]KeepaliveParams{"normal": KeepaliveDefaults(), "thin": ThinDefaults()} {
+	for name, p := range map[string]KeepaliveParams{"normal": usualKeepalive, "thin": usualThin} {
 		rnd := seed.New(7)
 		for range 500 {
 			var k Keepalive
@@ -57,7 +57,7 @@ func TestKeepaliveSilence(t *testing.T) {
 // The mean over a crash at a random moment is what PROTOCOL.md section 5 promises. The
 // node's answers are its only traffic: the worst case.
 func TestKeepaliveDetection(t *testing.T) {
-	p, rnd := KeepaliveDefaults(), seed.New(1)
+	p, rnd := usualKeepalive, seed.New(1)
 	var sum, worst vtime.Duration
 	const runs = 20000
 	for range runs {
@@ -88,7 +88,7 @@ func TestKeepaliveDetection(t *testing.T) {
 // was not asked three times, and the watch never stops without saying so.
 func TestKeepaliveNeverHasty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p, rnd := KeepaliveDefaults(), seed.New(rapid.Uint64().Draw(t, "seed"))
+		p, rnd := usualKeepalive, seed.New(rapid.Uint64().Draw(t, "seed"))
 		var k Keepalive
 		var now, heard vtime.Time
 		k.Start(now, p, &rnd)
@@ -120,7 +120,7 @@ func TestKeepaliveNeverHasty(t *testing.T) {
 }
 
 func TestKeepaliveAllocs(t *testing.T) {
-	p, rnd := KeepaliveDefaults(), seed.New(1)
+	p, rnd := usualKeepalive, seed.New(1)
 	var k Keepalive
 	k.Start(0, p, &rnd)
 	if n := testing.AllocsPerRun(100, func() {
@@ -132,7 +132,7 @@ func TestKeepaliveAllocs(t *testing.T) {
 }
 
 func BenchmarkKeepaliveHeard(b *testing.B) {
-	p, rnd := KeepaliveDefaults(), seed.New(1)
+	p, rnd := usualKeepalive, seed.New(1)
 	var k Keepalive
 	k.Start(0, p, &rnd)
 	for i := range b.N {

@@ -51,7 +51,7 @@ type Prober struct {
 // phase, from 0 to Period, is when its first probe is due, so that members that start
 // together do not probe in step.
 func (p *Prober) Init(params ProberParams, seq uint32, phase vtime.Duration, now vtime.Time) {
-	invariant.Check(params.Period > 0 && params.Timeout > 0 && params.RelayTimeout > 0 && params.DeadPeriod > 0,
+	invariant.Check(params.Period > 0 && params.Timeout > 0 && params.DeadPeriod > 0,
 		"liveness: the prober's times must be positive")
 	*p = Prober{params: params, seq: seq, nextProbe: now.Add(phase), nextDead: now.Add(params.DeadPeriod)}
 }

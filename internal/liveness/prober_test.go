@@ -11,9 +11,16 @@ import (
 
 const ms = vtime.Time(vtime.Millisecond)
 
+// The policy that core.DefaultPolicy hands down.
+var (
+	usualProber    = ProberParams{Period: vtime.Second, Timeout: 500 * vtime.Millisecond, DeadPeriod: 10 * vtime.Second}
+	usualKeepalive = KeepaliveParams{Interval: 20 * vtime.Second, Step: vtime.Second}
+	usualThin      = KeepaliveParams{Interval: 60 * vtime.Second, Step: vtime.Second}
+)
+
 func newProber() *Prober {
 	p := new(Prober)
-	p.Init(ProberDefaults(), 1000, 0, 0)
+	p.Init(usualProber, 1000, 0, 0)
 	return p
 }
 

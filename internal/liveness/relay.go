@@ -28,7 +28,7 @@ func (p *Prober) Relay(seq uint32, from, target ident.Handle, now vtime.Time, ou
 		return out
 	}
 	p.stats.Relayed++
-	r := relay{origin: from, originSeq: seq, target: target, seq: p.nextSeq(), deadline: now.Add(p.params.RelayTimeout)}
+	r := relay{origin: from, originSeq: seq, target: target, seq: p.nextSeq(), deadline: now.Add(p.params.relayTimeout())}
 	p.relays[p.relayed] = r
 	p.relayed++
 	return append(out, Action{Act: ActPing, Seq: r.seq, To: target, Target: target})

@@ -52,7 +52,7 @@ func newTier(n int, s uint64) *tier {
 	t := &tier{rnd: seed.New(s), probers: make([]Prober, n+1), crashed: map[ident.Handle]bool{},
 		first: map[ident.Handle]vtime.Time{}, by: map[[2]ident.Handle]int{}}
 	for i := 1; i <= n; i++ {
-		t.probers[i].Init(ProberDefaults(), uint32(i)<<16, vtime.Duration(t.rnd.Intn(int(sec))), 0)
+		t.probers[i].Init(usualProber, uint32(i)<<16, vtime.Duration(t.rnd.Intn(int(sec))), 0)
 	}
 	return t
 }

@@ -126,7 +126,7 @@ func BenchmarkSubDigest(b *testing.B) {
 // A packet out of two full queues.
 func BenchmarkNext(b *testing.B) {
 	r := filled(1, benchMembers)
-	r.params.GossipBytes, r.params.GossipBurst = 1<<30, 1<<30
+	r.params.GossipBytes = 1 << 30
 	dst := make([]Member, 0, 64)
 	h := ident.Handle(1)
 	for i := range b.N {

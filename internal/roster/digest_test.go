@@ -15,7 +15,7 @@ const (
 	digestBytes  = 2 + 1 + 32*8
 	summaryBytes = 2 + 2 + 16 + 1
 	listedBytes  = 8 + 4 + 1
-	recordBytes  = 340
+	toldBytes    = 340
 	pageSize     = 32
 )
 
@@ -82,10 +82,10 @@ func hear(r *Roster, m Member, by *Roster) int {
 	if m.State.Usable() {
 		m.State = Alive
 		if !r.Load(m, 0).Behind {
-			return recordBytes
+			return toldBytes
 		}
 		m, _ = r.LookupID(m.ID)
-		return recordBytes + hear(by, m, r)
+		return toldBytes + hear(by, m, r)
 	}
 	m.Accuser = by.self
 	if !r.Claim(m, 0).Want {
@@ -93,7 +93,7 @@ func hear(r *Roster, m Member, by *Roster) int {
 	}
 	r.Load(Member{Peer: m.Peer, ID: m.ID, Inc: m.Inc}, 0)
 	r.Claim(m, 0)
-	return 2*listedBytes + 8 + recordBytes
+	return 2*listedBytes + 8 + toldBytes
 }
 
 // drawRoster gives self a roster in which anything may be.
@@ -140,7 +140,7 @@ func TestExchangeConverges(t *testing.T) {
 		bytes, trips := exchange(a, b)
 		// The ladder, the pages of the parts that differ, and a record for each difference.
 		ladder := 33*digestBytes + 2*summaryBytes*min(1024, differing) + listedBytes*min(2*n+4, 2*pageSize*(differing+1))
-		if bytes > ladder+differing*(2*recordBytes+16+2*listedBytes) || trips > 5 {
+		if bytes > ladder+differing*(2*toldBytes+16+2*listedBytes) || trips > 5 {
 			t.Fatalf("%d differences of %d: %d bytes, %d one-way trips", differing, n, bytes, trips)
 		}
 		check(t, a)
@@ -237,7 +237,7 @@ func TestFreshMemberPulls(t *testing.T) {
 				t.Fatalf("the fresh member holds more than a page beyond %x", first)
 			}
 			d, _ := server.Compare(first, end, page, Difference{Tell: make([]Member, 0, 24), Want: make([]Member, 0, 6)})
-			bytes += summaryBytes + len(page)*listedBytes + len(d.Tell)*recordBytes
+			bytes += summaryBytes + len(page)*listedBytes + len(d.Tell)*toldBytes
 			for _, m := range d.Want {
 				w, _ := fresh.LookupID(m.ID)
 				server.Merge(w, 0)
@@ -253,7 +253,7 @@ func TestFreshMemberPulls(t *testing.T) {
 		if server.TopDigest() != fresh.TopDigest() || fresh.Pending() != 1 {
 			t.Fatalf("%d of %d members pulled, %d pieces of news", fresh.Usable(), server.Usable(), fresh.Pending())
 		}
-		if most := (n+24)/24 + 1; trips > most || bytes > n*(recordBytes+2)+100 {
+		if most := (n+24)/24 + 1; trips > most || bytes > n*(toldBytes+2)+100 {
 			t.Fatalf("%d members: %d round trips (%d), %d bytes", n, trips, most, bytes)
 		}
 		t.Logf("%d members pulled: %d round trips, %d bytes", n, trips, bytes)

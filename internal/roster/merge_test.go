@@ -22,9 +22,12 @@ func member(h ident.Handle, inc uint32, s State) Member {
 	return Member{Peer: h, ID: idOf(h), Inc: inc, State: s}
 }
 
+// usual is a policy like the one that core.DefaultPolicy hands down.
+var usual = Params{SuspicionMin: 5 * vtime.Second, SuspicionMax: 22 * vtime.Second, Tombstone: 7 * vtime.Day, GossipBytes: 32 << 10}
+
 func newRoster(self ident.Handle) *Roster {
 	r := new(Roster)
-	r.Init(Defaults(), self, idOf(self), 1, 0)
+	r.Init(usual, self, idOf(self), 1, 0)
 	return r
 }
 

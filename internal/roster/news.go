@@ -31,7 +31,7 @@ type news struct {
 	budget  budget
 }
 
-func (n *news) init(p *Params, now vtime.Time) { n.budget.init(p.GossipBytes, p.GossipBurst, now) }
+func (n *news) init(p *Params, now vtime.Time) { n.budget.init(p.GossipBytes, p.GossipBytes, now) }
 
 // push queues a piece of news.
 func (n *news) push(it item) {
@@ -65,10 +65,10 @@ func (q queue) insert(it item) queue {
 // Pending returns how many pieces of news wait to be sent on.
 func (r *Roster) Pending() int { return len(r.news.claims) + len(r.news.records) }
 
-// NewsLimit returns how often one piece of news is sent on: Lambda x log2(members+1),
+// NewsLimit returns how often one piece of news is sent on: lambda x log2(members+1),
 // rounded up. At 25 000 members and the default that is 30 times.
 func (r *Roster) NewsLimit() int {
-	return min(r.params.Lambda*bits.Len(uint(r.Usable())), 255)
+	return min(lambda*bits.Len(uint(r.Usable())), 255)
 }
 
 // Next appends the news for one packet to one member to dst, within dst's capacity: as
@@ -76,27 +76,26 @@ func (r *Roster) NewsLimit() int {
 // now. Those of state Alive travel as signed records and come first, the others as notices.
 // Each call counts as one transmission of what it returns.
 func (r *Roster) Next(now vtime.Time, room int, dst []Member) []Member {
-	n, p := &r.news, &r.params
+	n := &r.news
 	room = min(room, n.budget.available(now))
 	// Notices are given up to half of the room, then records what they need, then
 	// notices the rest: so neither kind can starve the other.
-	claims := min(p.PacketClaims, len(n.claims), room/2/p.ClaimBytes)
-	records := min(p.PacketRecords, len(n.records), (room-claims*p.ClaimBytes)/p.RecordBytes)
-	claims = min(p.PacketClaims, (room-records*p.RecordBytes)/p.ClaimBytes)
+	claims := min(packetClaims, len(n.claims), room/2/claimBytes)
+	records := min(packetRecords, len(n.records), (room-claims*claimBytes)/recordBytes)
+	claims = min(packetClaims, (room-records*recordBytes)/claimBytes)
 
 	limit := r.NewsLimit()
 	dst, records = r.take(&n.records, records, limit, dst)
 	dst, claims = r.take(&n.claims, claims, limit, dst)
-	n.budget.spend(records*p.RecordBytes + claims*p.ClaimBytes)
+	n.budget.spend(records*recordBytes + claims*claimBytes)
 	return dst
 }
 
 // take moves up to want pieces of news from the end of q to dst. They go back into q with
 // one more transmission behind them until they reach limit.
 func (r *Roster) take(q *queue, want, limit int, dst []Member) ([]Member, int) {
-	var again [maxPacket]item
+	var again [packetClaims]item
 	n := 0
-	want = min(want, maxPacket)
 	for n < want && len(*q) > 0 && len(dst) < cap(dst) {
 		it := (*q)[len(*q)-1]
 		*q = (*q)[:len(*q)-1]
@@ -117,7 +116,3 @@ func (r *Roster) take(q *queue, want, limit int, dst []Member) ([]Member, int) {
 	}
 	return dst, n
 }
-
-// maxPacket bounds the notices in one packet, whatever Params say: 128 x 16 B are beyond
-// every packet that is sent.
-const maxPacket = 128

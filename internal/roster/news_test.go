@@ -90,16 +90,16 @@ func TestNewsAreBounded(t *testing.T) {
 			for _, m := range r.Next(now, 1200, dst) {
 				sent[m.Peer]++
 				if m.State == Alive {
-					bytes += r.params.RecordBytes
+					bytes += recordBytes
 				} else {
-					bytes += r.params.ClaimBytes
+					bytes += claimBytes
 				}
 			}
 			now += sec / 100
 		}
 		limit := r.params.GossipBytes
 		if seconds == 0 {
-			limit += r.params.GossipBurst
+			limit += r.params.GossipBytes
 		}
 		if bytes > limit+1200 {
 			t.Fatalf("second %d: %d bytes", seconds, bytes)

@@ -27,7 +27,7 @@ func (r *Roster) Init(p Params, self ident.Handle, id ident.ID, inc uint32, now 
 	invariant.Check(self != ident.None && !self.Transient(), "roster: self needs a lasting handle")
 	invariant.Check(inc < MaxInc, "roster: the own incarnation is out of range")
 	invariant.Check(p.SuspicionMin > 0 && p.SuspicionMin <= p.SuspicionMax, "roster: suspicion times are out of order")
-	invariant.Check(p.Lambda > 0 && p.ClaimBytes > 0 && p.RecordBytes > 0, "roster: gossip parameters must be positive")
+	invariant.Check(p.Tombstone > 0 && p.GossipBytes > 0, "roster: tombstones and gossip must be more than nothing")
 	*r = Roster{params: p, self: self, selfID: id, sweep: vtime.Never}
 	r.news.init(&p, now)
 	r.table.insert(row{idHigh: uint32(id >> 32), idLow: uint32(id), peer: self, inc: inc, note: makeNote(Alive, second(now))})

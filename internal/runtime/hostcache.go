@@ -8,10 +8,8 @@ import (
 	"github.com/ada420b6/overlay/internal/core"
 )
 
-// MaxCache is how many supernodes a node remembers. With 99 % of supernodes gone, a
-// cache of 50 strands 61 % of the nodes, one of 500 0.7 % (PROTOCOL.md section 4). On
-// disk it is 500 x 52 B = 26 KB.
-const MaxCache = 500
+// MaxCache bounds what a policy may have a node remember: on disk 4 096 x 52 B = 213 kB.
+const MaxCache = 1 << 12
 
 // Flags of an entry on disk.
 const (

@@ -144,7 +144,7 @@ func (n *Node) begin(ctx context.Context, had *stored) {
 		Network: book.id, Private: n.keys.SessionPrivate(), Random: cryptorand.Reader, Out: l.socket.send,
 		MaxSessions: maxSessions(n.config.Slots, &policy),
 	})
-	l.env = core.Env{Policy: &policy, Book: book, Cache: make([]core.CacheEntry, MaxCache)}
+	l.env = core.Env{Policy: &policy, Book: book, Cache: make([]core.CacheEntry, min(policy.HostCache, MaxCache))}
 	n.paths = path.New(path.Config{Self: n.keys.Session(), Name: n.config.Name, Send: l.socket.send, Wanted: n.wanted})
 	l.socket.paths = n.paths
 

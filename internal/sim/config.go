@@ -56,8 +56,9 @@ type Config struct {
 	// Service is how fast a node handles messages, LoginService a login server.
 	Service, LoginService Service
 
-	// Cache is the capacity of a node's host cache. By default 500 up to 20 000
-	// nodes; above, where the caches would be most of the memory, 64.
+	// Cache is how many places of a node's host cache have memory, if Policy.HostCache
+	// does not want fewer. By default 500 up to 20 000 nodes; above, where the caches
+	// would be most of the memory, 64.
 	Cache int
 
 	// Full makes peers, members, records and certificates as large as real ones, so
@@ -99,6 +100,7 @@ const (
 	MaxCache  = 1 << 16
 	maxRate   = 1 << 30
 	smallRun  = 2_000
+	BigRun    = 20_000 // above it host caches are small
 )
 
 // ErrConfig is the error of New; what it says names the field.
@@ -128,7 +130,7 @@ func DefaultConfig(nodes int) Config {
 	if nodes > smallRun {
 		c.Check = CheckBasic
 	}
-	if nodes > 20_000 {
+	if nodes > BigRun {
 		c.Cache = 64
 	}
 	return c

@@ -58,13 +58,6 @@ type asking struct {
 	alive    ident.Handle // R6: who sent a keepalive that is not answered yet
 }
 
-// What PROTOCOL.md section 5 promises about slots, as the oracle reads it: how far ahead
-// they are given, and how long after one its owner may still come.
-const (
-	slotHorizon  = 60 * vtime.Second
-	slotPatience = 5 * vtime.Second
-)
-
 // limits of the oracle's own reading of R2, beyond healing packets. A node: a
 // keepalive with its checks on two attachments, verification, publishing. A supernode:
 // 300 pings and requests, 900 packets of news, anti-entropy, rounded up; what it
@@ -85,7 +78,7 @@ func newOracle(s *Sim) *oracle {
 		book:   newBook(&s.cfg, s.book.key),
 		host:   make([]watch, len(s.hosts)),
 	}
-	for _, d := range []vtime.Duration{slotHorizon + slotPatience, p.BackoffMax, p.FullWait, p.Patience, 2 * p.LoginPatience, p.RetryPause, vtime.Minute} {
+	for _, d := range []vtime.Duration{p.SlotHorizon + p.SlotGrace, p.BackoffMax, p.FullWait, p.Patience, 2 * p.LoginPatience, p.RetryPause, vtime.Minute} {
 		o.orphanWait = max(o.orphanWait, d+p.Patience+p.StartSpread)
 	}
 	if o.full {

@@ -65,7 +65,7 @@ func (o *offers) promise(x *oracle, super uint32, to ident.Handle, m *wire.Offer
 	o.order = append(o.order, p)
 }
 
-// redeem notes an attach; in time means from the slot until slotPatience after it.
+// redeem notes an attach; in time means from the slot until the policy's SlotGrace after it.
 func (o *offers) redeem(x *oracle, super uint32, from ident.Handle, m *wire.Attach) {
 	node, now := index(from), x.s.now
 	p := promise{super, node, m.Slot, m.Cookie}
@@ -73,7 +73,7 @@ func (o *offers) redeem(x *oracle, super uint32, from ident.Handle, m *wire.Atta
 	if !ok || g.boot != x.s.hosts[super].boots || x.host[super].leaving {
 		return
 	}
-	if now < g.at || now > g.at.Add(slotPatience) {
+	if now < g.at || now > g.at.Add(x.s.cfg.Policy.SlotGrace) {
 		return
 	}
 	c := claim{super, node, m.Nonce}

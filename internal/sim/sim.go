@@ -61,6 +61,7 @@ func New(cfg Config) (*Sim, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	cfg.Cache = min(cfg.Cache, cfg.Policy.HostCache)
 	return newSim(cfg, newProtocol(&cfg)), nil
 }
 

@@ -7,30 +7,27 @@ import (
 	"github.com/ada420b6/overlay/internal/vtime"
 )
 
-// The shape of a calendar (PROTOCOL.md section 5).
-const (
-	DefaultRate  = 20                // attaches per second: 0.4 % of a core, 0.4 Mbit/s of puts
-	DefaultBurst = 40                // attaches at once after idleness
-	MaxRate      = 5000              // what one core can shake hands with: 325 000 slots, 122 kB
-	Horizon      = 60 * vtime.Second // how far ahead slots are given away
-	Patience     = 5 * vtime.Second  // how long after its slot a node may come
+// MaxRate is what one core can shake hands with: with a horizon of 60 s 325 000 slots, 162 kB.
+const MaxRate = 5000
 
-	// early is how much before its moment a node may come: waits travel in whole
-	// milliseconds, and clocks drift 100 ppm x 60 s = 6 ms in a horizon.
-	early = 50 * vtime.Millisecond
+// early is how much before its moment a node may come: waits travel in whole
+// milliseconds, and clocks drift 100 ppm x 60 s = 6 ms in a horizon.
+const early = 50 * vtime.Millisecond
 
-	// SecondWait is the longest wait at which a second attachment is still taken, and
-	// SecondLoad the utilisation, in 1/128, from which it no longer is (80 %).
-	SecondWait = vtime.Second
-	SecondLoad = 128 * 8 / 10
-
-	// loadedAfter is the wait from which group limits apply: while it is shorter there is
-	// enough for everybody.
-	loadedAfter = 15 * vtime.Second
-
-	// groupShare is the part of a horizon that one address group may have under load.
-	groupShare = 20
-)
+// Params is the policy of a Calendar; core.Policy says what each means.
+type Params struct {
+	Rate, Burst int            // attaches per second, at most MaxRate, and at once after idleness
+	Horizon     vtime.Duration // how far ahead slots are given away
+	Grace       vtime.Duration // how long after its slot a node may come
+	SecondWait  vtime.Duration // the longest wait at which a second attachment is still taken
+	SecondBelow uint8          // the utilisation, in 1/128, from which it no longer is
+	TicketSlots int            // of every five slots, most that are kept for ticket holders
+	LoadedAfter vtime.Duration // the wait from which group limits apply: below there is enough for everybody
+	GroupShare  int            // part of a horizon that one address group may have then, in 1/1000
+	StormFrom   vtime.Duration // backlog of storm level 1
+	FullWait    vtime.Duration // who finds no slot stays away U(1/60, 1) times this
+	SecondRetry vtime.Duration // a second attachment U(1, 3) times this
+}
 
 // Class is what a slot is asked for; the lower goes before.
 type Class uint8
@@ -62,13 +59,14 @@ type Offer struct {
 // Calendar is the slots of one supernode. It is bound to a secret of its own, so offers
 // of an earlier life are worth nothing.
 type Calendar struct {
+	p      Params
 	secret [2]uint64
 	origin vtime.Time // start of slot 0
 	rate   int64
 	burst  int64
 	span   int64 // slots from now to the horizon
 
-	head   int64 // first slot whose bits are kept: patience has not run out
+	head   int64 // first slot whose bits are kept: the grace has not run out
 	cur    int64 // slot of the present moment
 	next   int64 // all regular slots before it are taken
 	open   int64 // all regular slots before it are taken or reserved to ticket holders
@@ -84,32 +82,30 @@ type Calendar struct {
 	storm   storm
 }
 
-// NewCalendar returns a calendar that begins at now and serves rate attaches per second,
-// 1 to MaxRate, after at most burst at once. Zero values stand for the defaults. r gives
-// the secret.
-func NewCalendar(rate, burst int, now vtime.Time, r *seed.Rand) Calendar {
-	if rate == 0 {
-		rate = DefaultRate
-	}
-	if burst == 0 {
-		burst = DefaultBurst
-	}
-	invariant.Check(0 < rate && rate <= MaxRate, "slots: rate out of range")
-	invariant.Check(0 < burst && int64(burst) < int64(rate)*int64(Horizon/vtime.Second), "slots: burst out of range")
+// NewCalendar returns a calendar that begins at now. r gives the secret.
+func NewCalendar(p Params, now vtime.Time, r *seed.Rand) Calendar {
+	invariant.Check(0 < p.Rate && p.Rate <= MaxRate, "slots: rate out of range")
+	invariant.Check(0 < p.Horizon && p.Horizon <= vtime.Hour && 0 <= p.Grace && p.Grace <= vtime.Hour, "slots: horizon out of range")
 	c := Calendar{
-		secret: [2]uint64{r.Uint64(), r.Uint64()}, origin: now, rate: int64(rate), burst: int64(burst),
-		span: int64(rate) * int64(Horizon/vtime.Second),
+		p: p, secret: [2]uint64{r.Uint64(), r.Uint64()}, origin: now, rate: int64(p.Rate), burst: int64(p.Burst),
+		span: slotsIn(p.Horizon, p.Rate),
 	}
+	invariant.Check(0 < c.burst && c.burst < c.span, "slots: burst out of range")
 	// Kept are the slots that may still be redeemed: an early one (burst) may be used
-	// before its moment, a late one until Patience after it.
+	// before its moment, a late one until Grace after it.
 	kept := c.span + c.lag() + 1
 	c.taken, c.makeup = newBitmap(kept), newBitmap(kept)
 	c.redeemed = [2]bitmap{newBitmap(kept), newBitmap(kept)}
 	return c
 }
 
+// slotsIn is how many slots d takes, rounded up.
+func slotsIn(d vtime.Duration, rate int) int64 {
+	return (int64(d)*int64(rate) + int64(vtime.Second) - 1) / int64(vtime.Second)
+}
+
 // lag is how many slots behind the present one are kept.
-func (c *Calendar) lag() int64 { return c.rate*int64(Patience/vtime.Second) + 1 }
+func (c *Calendar) lag() int64 { return slotsIn(c.p.Grace, c.p.Rate) + 1 }
 
 // at returns the moment of a slot.
 func (c *Calendar) at(slot int64) vtime.Time {
@@ -135,19 +131,19 @@ func (c *Calendar) Offer(q Request, now vtime.Time, r *seed.Rand) Offer {
 	invariant.Check(q.Class < classes, "slots: unknown class")
 	c.advance(now)
 	if q.Class == Ticket {
-		c.tickets.count(c.rate)
+		c.tickets.count(c.rate, c.p.TicketSlots)
 	}
-	if q.Class == Second && q.Load >= SecondLoad {
-		return refusal(q.Class, r)
+	if q.Class == Second && q.Load >= c.p.SecondBelow {
+		return c.refusal(q.Class, r)
 	}
 	wait := c.wait(c.next, now)
-	limited := wait > loadedAfter && q.Class != Ticket && q.Group != 0
-	if limited && c.groups.count(c.secret, q.Group) >= c.span/groupShare {
-		return refusal(q.Class, r)
+	limited := wait > c.p.LoadedAfter && q.Class != Ticket && q.Group != 0
+	if limited && c.groups.count(c.secret, q.Group) >= c.span*int64(c.p.GroupShare)/1000 {
+		return c.refusal(q.Class, r)
 	}
 	slot, l, ok := c.pick(q.Class, wait)
 	if !ok {
-		return refusal(q.Class, r)
+		return c.refusal(q.Class, r)
 	}
 	if limited {
 		c.groups.add(c.secret, q.Group)
@@ -158,10 +154,10 @@ func (c *Calendar) Offer(q Request, now vtime.Time, r *seed.Rand) Offer {
 
 // refusal is an offer without a slot. The waits are drawn, so that those who are refused
 // together do not come back together; who is attached already has time.
-func refusal(class Class, r *seed.Rand) Offer {
-	lo, hi := vtime.Second/2, 30*vtime.Second
+func (c *Calendar) refusal(class Class, r *seed.Rand) Offer {
+	lo, hi := c.p.FullWait/60, c.p.FullWait
 	if class == Second {
-		lo, hi = 60*vtime.Second, 180*vtime.Second
+		lo, hi = c.p.SecondRetry, 3*c.p.SecondRetry
 	}
 	return Offer{Wait: vtime.Duration(r.Between(int64(lo), int64(hi)))}
 }
@@ -194,7 +190,7 @@ func (c *Calendar) pick(class Class, wait vtime.Duration) (slot int64, l lane, o
 	}
 	end := c.cur + c.span
 	if class == Second {
-		end = c.cur + c.burst + c.rate*int64(SecondWait/vtime.Second)
+		end = min(end, c.cur+c.burst+int64(c.p.SecondWait)*c.rate/int64(vtime.Second))
 	}
 	if slot >= end {
 		return 0, 0, false
@@ -221,13 +217,13 @@ type Verdict uint8
 const (
 	Served Verdict = iota // come in
 	Early                 // the slot has not opened yet; it stays good
-	Late                  // patience, counted from the end of the slot, has run out
+	Late                  // the grace, counted from the end of the slot, has run out
 	Used                  // the slot has been redeemed before
 	Forged                // the cookie is not the one of this offer
 )
 
 // Redeem takes an attach that cites a slot: Served once, from the moment the offer named
-// to Patience after the slot. The cookie is checked first, so that a stranger learns
+// to Grace after the slot. The cookie is checked first, so that a stranger learns
 // nothing about the calendar.
 func (c *Calendar) Redeem(class Class, origin uint64, number uint32, cookie uint64, now vtime.Time) Verdict {
 	if cookie != c.cookie(origin, number, class) {
@@ -240,7 +236,7 @@ func (c *Calendar) Redeem(class Class, origin uint64, number uint32, cookie uint
 		return Late
 	case now < c.opens(slot).Add(-early) && l == regular:
 		return Early
-	case now > c.at(slot+1).Add(Patience):
+	case now > c.at(slot+1).Add(c.p.Grace):
 		return Late
 	case c.redeemed[l].get(slot):
 		return Used
@@ -291,11 +287,11 @@ func (c *Calendar) advance(now vtime.Time) {
 		}
 	}
 	c.next, c.open = max(c.next, c.cur), max(c.open, c.cur)
-	if c.tickets.roll(c.cur, c.rate) {
+	if c.tickets.roll(c.cur, c.rate, c.p.TicketSlots) {
 		c.open = c.next
 	}
 	c.groups.roll(c.cur, c.span)
-	c.storm.step(c.backlog(), now)
+	c.storm.step(c.backlog(), c.p.StormFrom, now)
 }
 
 // restart empties the calendar at slot cur.
@@ -318,7 +314,7 @@ func (c *Calendar) Storm(now vtime.Time) uint8 {
 	return c.storm.level
 }
 
-// Backlog returns how long a node would wait that asked at now, at most Horizon.
+// Backlog returns how long a node would wait that asked at now, at most the horizon.
 func (c *Calendar) Backlog(now vtime.Time) vtime.Duration {
 	c.advance(now)
 	return c.backlog()

@@ -12,6 +12,15 @@ import (
 
 const second = vtime.Time(vtime.Second)
 
+const usualRate, usualBurst = 20, 40
+
+// usual is a policy like the one that core.DefaultPolicy hands down.
+var usual = Params{
+	Rate: usualRate, Burst: usualBurst, Horizon: 60 * vtime.Second, Grace: 5 * vtime.Second,
+	SecondWait: vtime.Second, SecondBelow: 102, TicketSlots: 4, LoadedAfter: 15 * vtime.Second, GroupShare: 50,
+	StormFrom: 5 * vtime.Second, FullWait: 30 * vtime.Second, SecondRetry: 60 * vtime.Second,
+}
+
 // promise is an offer that somebody holds.
 type promise struct {
 	offer  Offer
@@ -30,7 +39,9 @@ func TestPromisesAreKept(t *testing.T) {
 		rate := rapid.IntRange(1, 40).Draw(t, "rate")
 		burst := rapid.IntRange(1, 2*rate).Draw(t, "burst")
 		now := vtime.Time(rapid.Int64Range(0, int64(second)).Draw(t, "start"))
-		c := NewCalendar(rate, burst, now, &r)
+		p := usual
+		p.Rate, p.Burst = rate, burst
+		c := NewCalendar(p, now, &r)
 		var held []promise
 		given := map[uint32]bool{}
 		pace := rapid.Int64Range(int64(vtime.Millisecond), int64(3*vtime.Second)).Draw(t, "pace")
@@ -61,11 +72,11 @@ func checkOffer(t *rapid.T, o Offer, q Request, given map[uint32]bool) {
 	case !o.OK && (o.Wait < vtime.Second/2 || o.Wait > 180*vtime.Second):
 		t.Fatalf("refused with a wait of %d", o.Wait)
 	case !o.OK:
-	case o.Wait < 0 || o.Wait > Horizon:
-		t.Fatalf("offer in %d ns, the horizon is %d", o.Wait, Horizon)
+	case o.Wait < 0 || o.Wait > usual.Horizon:
+		t.Fatalf("offer in %d ns, the horizon is %d", o.Wait, usual.Horizon)
 	case given[o.Slot]:
 		t.Fatalf("slot %d was given twice", o.Slot)
-	case q.Class == Second && (o.Wait > SecondWait || q.Load >= SecondLoad):
+	case q.Class == Second && (o.Wait > usual.SecondWait || q.Load >= usual.SecondBelow):
 		t.Fatalf("second attachment taken after %d at load %d", o.Wait, q.Load)
 	default:
 		given[o.Slot] = true
@@ -88,9 +99,9 @@ func checkRedeem(t *rapid.T, c *Calendar, p *promise, now vtime.Time, r *seed.Ra
 	switch {
 	case p.used && v == Served:
 		t.Fatal("a slot was redeemed twice")
-	case !p.used && now >= p.at && now <= p.at.Add(Patience) && v != Served:
+	case !p.used && now >= p.at && now <= p.at.Add(usual.Grace) && v != Served:
 		t.Fatalf("came at %d for %d and met verdict %d", now, p.at, v)
-	case v == Served && (now < p.at.Add(-early) || now > p.at.Add(Horizon)):
+	case v == Served && (now < p.at.Add(-early) || now > p.at.Add(usual.Horizon)):
 		t.Fatalf("served at %d for %d", now, p.at)
 	}
 	p.used = p.used || v == Served
@@ -98,10 +109,10 @@ func checkRedeem(t *rapid.T, c *Calendar, p *promise, now vtime.Time, r *seed.Ra
 
 func TestBurstThenRate(t *testing.T) {
 	r := seed.New(1)
-	c := NewCalendar(0, 0, 0, &r)
+	c := NewCalendar(usual, 0, &r)
 	for i := range 100 {
 		o := c.Offer(Request{Class: Orphan, Origin: uint64(i)}, 0, &r)
-		want := vtime.Duration(max(0, i-(DefaultBurst-1))) * vtime.Second / DefaultRate
+		want := vtime.Duration(max(0, i-(usualBurst-1))) * vtime.Second / usualRate
 		if !o.OK || o.Wait != want {
 			t.Fatalf("offer %d waits %d, want %d", i, o.Wait, want)
 		}
@@ -111,7 +122,7 @@ func TestBurstThenRate(t *testing.T) {
 // TestFullSaysWhenToComeBack fills the horizon: 1 200 slots, and then a drawn wait.
 func TestFullSaysWhenToComeBack(t *testing.T) {
 	r := seed.New(1)
-	c := NewCalendar(0, 0, 0, &r)
+	c := NewCalendar(usual, 0, &r)
 	n := 0
 	for ; n < 5000; n++ {
 		o := c.Offer(Request{Class: Ticket, Origin: uint64(n)}, 0, &r)
@@ -132,7 +143,7 @@ func TestFullSaysWhenToComeBack(t *testing.T) {
 // it can, and never more than twice its rate.
 func TestWorkIsConserved(t *testing.T) {
 	r := seed.New(9)
-	c := NewCalendar(0, 0, 0, &r)
+	c := NewCalendar(usual, 0, &r)
 	type visit struct {
 		o      Offer
 		origin uint64
@@ -162,10 +173,10 @@ func TestWorkIsConserved(t *testing.T) {
 			perSecond = 0
 		}
 	}
-	if rate := float64(served) / 200; rate < 0.9*DefaultRate || rate > 1.1*DefaultRate {
-		t.Fatalf("served %.1f a second with half of the offers unused, the rate is %d", rate, DefaultRate)
+	if rate := float64(served) / 200; rate < 0.9*usualRate || rate > 1.1*usualRate {
+		t.Fatalf("served %.1f a second with half of the offers unused, the rate is %d", rate, usualRate)
 	}
-	if worst > 2*DefaultRate+DefaultBurst {
+	if worst > 2*usualRate+usualBurst {
 		t.Fatalf("served %d in one second", worst)
 	}
 }
@@ -174,7 +185,7 @@ func TestWorkIsConserved(t *testing.T) {
 // four fifths of what is given, the others the rest.
 func TestTicketHoldersGoBefore(t *testing.T) {
 	r := seed.New(4)
-	c := NewCalendar(0, 0, 0, &r)
+	c := NewCalendar(usual, 0, &r)
 	var got [2]int
 	ask := func(class Class, now vtime.Time) {
 		if c.Offer(Request{Class: class, Origin: r.Uint64()}, now, &r).OK && now > 80*second {
@@ -197,7 +208,7 @@ func TestTicketHoldersGoBefore(t *testing.T) {
 // there.
 func TestOrphansHaveAllWithoutTickets(t *testing.T) {
 	r := seed.New(4)
-	c := NewCalendar(0, 0, 0, &r)
+	c := NewCalendar(usual, 0, &r)
 	n := 0
 	for range 3000 {
 		if c.Offer(Request{Class: Orphan, Origin: r.Uint64()}, 0, &r).OK {
@@ -213,16 +224,16 @@ func TestOrphansHaveAllWithoutTickets(t *testing.T) {
 // rest of the world the other slots.
 func TestOneGroupIsPaced(t *testing.T) {
 	r := seed.New(4)
-	c := NewCalendar(0, 0, 0, &r)
+	c := NewCalendar(usual, 0, &r)
 	campus, others := 0, 0
 	for range 3000 {
 		if c.Offer(Request{Class: Orphan, Origin: r.Uint64(), Group: 7}, 0, &r).OK {
 			campus++
 		}
 	}
-	free := DefaultBurst + int(loadedAfter/vtime.Second)*DefaultRate
-	if campus < free || campus > free+1200/groupShare+1 {
-		t.Fatalf("a group alone got %d, want %d before the limit and %d after", campus, free, 1200/groupShare)
+	free := usualBurst + int(usual.LoadedAfter/vtime.Second)*usualRate
+	if campus < free || campus > free+1200*usual.GroupShare/1000+1 {
+		t.Fatalf("a group alone got %d, want %d before the limit and %d after", campus, free, 1200*usual.GroupShare/1000)
 	}
 	for i := range 3000 {
 		if c.Offer(Request{Class: Orphan, Origin: r.Uint64(), Group: ident.Group(100 + i)}, 0, &r).OK {
@@ -237,9 +248,9 @@ func TestOneGroupIsPaced(t *testing.T) {
 // TestStormRisesAtOnceAndFallsSlowly walks the level up and down.
 func TestStormRisesAtOnceAndFallsSlowly(t *testing.T) {
 	r := seed.New(4)
-	c := NewCalendar(0, 0, 0, &r)
+	c := NewCalendar(usual, 0, &r)
 	fill := func(d vtime.Duration) {
-		for range DefaultBurst + int(d/vtime.Second)*DefaultRate {
+		for range usualBurst + int(d/vtime.Second)*usualRate {
 			c.Offer(Request{Class: Ticket, Origin: r.Uint64()}, 0, &r)
 		}
 	}
@@ -254,7 +265,7 @@ func TestStormRisesAtOnceAndFallsSlowly(t *testing.T) {
 		if l > last || last-l > 1 {
 			t.Fatalf("level %d after %d", l, last)
 		}
-		if l < last && c.Backlog(now) >= stormAt[last]/2 {
+		if l < last && c.Backlog(now) >= stormAt[last]*usual.StormFrom/2 {
 			t.Fatalf("level fell to %d at a backlog of %d", l, c.Backlog(now))
 		}
 		if l != last {
@@ -269,7 +280,7 @@ func TestStormRisesAtOnceAndFallsSlowly(t *testing.T) {
 
 func TestCalendarAllocatesNothing(t *testing.T) {
 	r := seed.New(4)
-	c := NewCalendar(0, 0, 0, &r)
+	c := NewCalendar(usual, 0, &r)
 	now := vtime.Time(0)
 	if a := testing.AllocsPerRun(2000, func() {
 		now += second / 50
@@ -287,7 +298,7 @@ func FuzzRedeem(f *testing.F) {
 	f.Add(uint64(1), ^uint32(0), ^uint64(0), int64(1)<<50, byte(255))
 	f.Fuzz(func(t *testing.T, origin uint64, slot uint32, cookie uint64, at int64, class byte) {
 		r := seed.New(1)
-		c := NewCalendar(0, 0, 0, &r)
+		c := NewCalendar(usual, 0, &r)
 		now := vtime.Time(max(0, at>>8))
 		if v := c.Redeem(Class(class), origin, slot, cookie, now); v != Forged {
 			t.Fatalf("verdict %d for a guess", v)
@@ -302,22 +313,22 @@ func FuzzRedeem(f *testing.F) {
 
 func BenchmarkOffer(b *testing.B) {
 	r := seed.New(4)
-	c := NewCalendar(0, 0, 0, &r)
+	c := NewCalendar(usual, 0, &r)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		c.Offer(Request{Class: Orphan, Origin: uint64(i), Group: ident.Group(i % 1000)}, vtime.Time(i)*1000, &r)
 	}
 }
 
-// TestStormHolds: the level stays for stormHold after the backlog has become low, and
+// TestStormHolds: the level stays for StormFrom after the backlog has become low, and
 // one step takes it down by one.
 func TestStormHolds(t *testing.T) {
 	var s storm
-	s.step(50*vtime.Second, second)
+	s.step(50*vtime.Second, usual.StormFrom, second)
 	for now := 2 * second; now < 20*second; now += second {
-		s.step(0, now)
+		s.step(0, usual.StormFrom, now)
 		low := vtime.Duration(now - 2*second)
-		if want := uint8(max(0, 3-low/stormHold)); s.level != want {
+		if want := uint8(max(0, 3-low/usual.StormFrom)); s.level != want {
 			t.Fatalf("level %d after the backlog was low for %d, want %d", s.level, low, want)
 		}
 	}
@@ -327,7 +338,7 @@ func TestStormHolds(t *testing.T) {
 func TestSilenceLeavesNothingBehind(t *testing.T) {
 	for _, silence := range []vtime.Time{30, 59, 61, 64, 66, 90, 125, 140, 500} {
 		r := seed.New(4)
-		c := NewCalendar(0, 0, 0, &r)
+		c := NewCalendar(usual, 0, &r)
 		for range 1200 {
 			c.Offer(Request{Class: Ticket}, 0, &r)
 		}
@@ -348,8 +359,8 @@ func TestSilenceLeavesNothingBehind(t *testing.T) {
 // ask, lasts through the next measurement, and ends when they no longer come.
 func TestTicketShareFollowsDemand(t *testing.T) {
 	r := seed.New(4)
-	c := NewCalendar(0, 0, 0, &r)
-	for i := range 2 * DefaultRate {
+	c := NewCalendar(usual, 0, &r)
+	for i := range 2 * usualRate {
 		c.Offer(Request{Class: Ticket, Origin: uint64(i)}, 0, &r)
 	}
 	for _, x := range []struct {

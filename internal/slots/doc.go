@@ -9,8 +9,8 @@
 //	probe -> Offer: earliest free slot, cookie     nothing is kept but the bit
 //	attach in the slot -> Redeem: cookie checked   once, in time
 //
-// A slot is 1/rate of a second: 20 a second x (60 s horizon + 5 s patience) = 1 300 slots
-// in three bits each, 0.5 kB. Four rules shape what is offered:
+// A slot is 1/rate of a second: 20 a second x (60 s horizon + 5 s grace) = 1 300 slots
+// in four bits each, 0.65 kB. Four rules shape what is offered:
 //
 //   - Burst. The next rate x 2 s slots may be used at once, so an idle supernode answers
 //     "now" 40 times before anybody waits, and the long-run rate is kept.

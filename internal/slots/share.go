@@ -17,23 +17,24 @@ const demandSpan = 5
 type demand struct {
 	mark   int64 // slot at which the present measurement began
 	probes int64
-	fifths int64 // of the slots, reserved by the last measurement: 0 to 4
+	fifths int64 // of the slots, reserved by the last measurement
 }
 
-func (d *demand) count(rate int64) {
+func (d *demand) count(rate int64, most int) {
 	d.probes++
 	// A storm of ticket holders that begins now is not to wait for the measurement.
-	d.fifths = max(d.fifths, min(4, d.probes/rate))
+	d.fifths = max(d.fifths, min(int64(most), d.probes/rate))
 }
 
 // roll ends the measurement after demandSpan seconds and reports whether the share fell.
-func (d *demand) roll(cur, rate int64) bool {
+func (d *demand) roll(cur, rate int64, most int) bool {
 	if cur-d.mark < demandSpan*rate {
 		return false
 	}
 	// p probes in 5 s are p/(5 rate) of the slots, or p/rate fifths of them.
-	fell := min(4, d.probes/rate) < d.fifths
-	*d = demand{mark: cur, fifths: min(4, d.probes/rate)}
+	now := min(int64(most), d.probes/rate)
+	fell := now < d.fifths
+	*d = demand{mark: cur, fifths: now}
 	return fell
 }
 

@@ -84,7 +84,7 @@ func (f *few) run(p *Policy, supers int) (reached vtime.Time, size int) {
 // TestOneBecomesFive: with news of half a second and nodes that answer, a tier of any
 // size below the minimum has it within 4 s and goes no further than the bound.
 func TestOneBecomesFive(t *testing.T) {
-	p := Default()
+	p := usual()
 	rapid.Check(t, func(t *rapid.T) {
 		f := few{r: seed.New(rapid.Uint64().Draw(t, "seed")), news: vtime.Second / 2}
 		at, size := f.run(&p, rapid.IntRange(1, 4).Draw(t, "supernodes"))
@@ -97,7 +97,7 @@ func TestOneBecomesFive(t *testing.T) {
 // TestAppointmentsFailAndAreRepeated: half of the appointed never show up, and news takes
 // up to three seconds.
 func TestAppointmentsFailAndAreRepeated(t *testing.T) {
-	p := Default()
+	p := usual()
 	rapid.Check(t, func(t *rapid.T) {
 		f := few{r: seed.New(rapid.Uint64().Draw(t, "seed")), fail: 50}
 		f.news = vtime.Duration(rapid.Int64Range(0, int64(3*vtime.Second)).Draw(t, "news"))
@@ -111,7 +111,7 @@ func TestAppointmentsFailAndAreRepeated(t *testing.T) {
 // TestOvershootIsBounded loses all news: nobody ever hears of anybody new. Each appoints
 // what is missing once, which is the bound that Appointer states.
 func TestOvershootIsBounded(t *testing.T) {
-	p := Default()
+	p := usual()
 	for s := 1; s < p.MinSize; s++ {
 		total := s
 		for rank := range s {
@@ -132,7 +132,7 @@ func TestOvershootIsBounded(t *testing.T) {
 }
 
 func TestEnoughAppointsNobody(t *testing.T) {
-	p, r := Default(), seed.New(1)
+	p, r := usual(), seed.New(1)
 	var a Appointer
 	for now := vtime.Time(0); now < 60*second; now += second {
 		if a.Due(&p, Census{Supernodes: p.MinSize, Eligible: 100}, now, &r) != 0 || a.Next(0) != vtime.Never {

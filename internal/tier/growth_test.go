@@ -63,7 +63,7 @@ func (c *crowd) tick(sec int) {
 func TestGrowthReachesTheTargetWithoutOvershoot(t *testing.T) {
 	for s := range uint64(8) {
 		const right = 400 // supernodes at utilisation 0.5
-		c := crowd{p: Default(), r: seed.New(s), demand: right * 64, supers: right / 10}
+		c := crowd{p: usual(), r: seed.New(s), demand: right * 64, supers: right / 10}
 		for i := range c.history {
 			c.history[i] = c.supers
 		}
@@ -90,7 +90,7 @@ func TestGrowthReachesTheTargetWithoutOvershoot(t *testing.T) {
 // changes runs a tier at its target for two hours with estimates from m samples of
 // spread 0.3 each, and counts the changes of role.
 func changes(m int, s uint64) (promotions, demotions int) {
-	p, r := Default(), seed.New(s)
+	p, r := usual(), seed.New(s)
 	const right, perSupernode = 300, 20
 	supers := right
 	start := -vtime.Time(vtime.Hour)

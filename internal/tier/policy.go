@@ -25,22 +25,14 @@ type Policy struct {
 	PromoteAbove Load           // promotions above this utilisation
 	DemoteBelow  Load           // demotions below this one, of the tier and of one's own
 	Gain         int64          // most promotions per period and supernode, in 1/128
-	DemoteGain   int64          // most demotions per period and supernode, in 1/128
 	Tenure       vtime.Duration // a supernode serves at least that long
 	Calm         vtime.Duration // and steps down only that long after the last storm
 	MinSize      int            // supernodes below which the tier never falls, while nodes are eligible
+	DialBacks    int            // supernodes that must have reached a node from outside, 1 to MaxDialBacks
 }
 
-// Default returns the policy of PROTOCOL.md section 6: draws every 15 s, target 0.5,
-// promotion above 0.65 with gain 0.5, demotion below 0.30 with gain 0.05, tenure and calm
-// of 30 min, at least 5 supernodes. In 1/128 the bounds fall between two steps: 84 is the
-// first load above 0.65, and 38 the last below 0.30.
-func Default() Policy {
-	return Policy{
-		Period: 15 * vtime.Second, Target: 64, PromoteAbove: 83, DemoteBelow: 39, Gain: 64, DemoteGain: 6,
-		Tenure: 30 * vtime.Minute, Calm: 30 * vtime.Minute, MinSize: 5,
-	}
-}
+// slower is how much slower than it grows the tier shrinks.
+const slower = 10
 
 // Odds is a probability as a fraction. The zero value is 0.
 type Odds struct{ Num, Den int64 }
@@ -73,7 +65,7 @@ type Station struct {
 	Storm      vtime.Time // when there was a storm last; its start of service if never
 }
 
-// Demote returns the odds that this supernode steps down in one period: DemoteGain x
+// Demote returns the odds that this supernode steps down in one period: Gain/10 x
 // (1 - u/DemoteBelow) while the tier and itself are below DemoteBelow, it has served
 // Tenure and there was no storm for Calm. Load never leads here (R3): it must be low.
 //
@@ -86,7 +78,7 @@ func (p *Policy) Demote(s Station, now vtime.Time) Odds {
 		return Odds{}
 	}
 	b := int64(p.DemoteBelow)
-	return Odds{Num: p.DemoteGain * (b - int64(s.Util)), Den: 128 * b}
+	return Odds{Num: p.Gain / slower * (b - int64(s.Util)), Den: 128 * b}
 }
 
 // Resume reports whether a supernode that returns from a reboot serves again at once:

@@ -6,9 +6,9 @@ import (
 	"github.com/ada420b6/overlay/internal/vtime"
 )
 
-// DialBacks is how many supernodes must have reached a node from outside before it counts
-// as reachable.
-const DialBacks = 3
+// MaxDialBacks bounds the supernodes that must have reached a node from outside before it
+// counts as reachable: each is remembered with its address group.
+const MaxDialBacks = 3
 
 // The rhythm of verification.
 const (
@@ -28,16 +28,18 @@ type Reach struct {
 	nonce  uint64 // of the attempt that is running, 0 for none
 	next   vtime.Time
 	until  vtime.Time // verified until then
-	from   [DialBacks]ident.Handle
-	groups [DialBacks]ident.Group
+	from   [MaxDialBacks]ident.Handle
+	groups [MaxDialBacks]ident.Group
 	got    uint8 // dial-backs in this attempt
 	want   uint8
 	failed uint8 // attempts in a row that failed
 }
 
-// WantDialBacks returns how many dial-backs there can be: three, or as many as there are
-// supernodes besides the one that is asked; one, by a login server, when it is alone.
-func WantDialBacks(supernodes int) int { return max(1, min(DialBacks, supernodes-1)) }
+// WantDialBacks returns how many dial-backs there can be: as many as the policy wants, or
+// as there are supernodes besides the one that is asked; its own when it is alone.
+func (p *Policy) WantDialBacks(supernodes int) int {
+	return max(1, min(p.DialBacks, MaxDialBacks, supernodes-1))
+}
 
 // Verified reports whether the node counts as reachable.
 func (r *Reach) Verified(now vtime.Time) bool { return r.until > now }
@@ -54,7 +56,7 @@ func (r *Reach) Due(want int, now vtime.Time, rnd *seed.Rand) (nonce uint64, ask
 		return 0, false
 	}
 	r.nonce = rnd.Uint64() | 1
-	r.got, r.want = 0, uint8(max(1, min(want, DialBacks)))
+	r.got, r.want = 0, uint8(max(1, min(want, MaxDialBacks)))
 	r.next = now.Add(reachTry)
 	return r.nonce, true
 }

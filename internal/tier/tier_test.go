@@ -13,9 +13,17 @@ import (
 
 const second = vtime.Time(vtime.Second)
 
+// usual is a policy like the one that core.DefaultPolicy hands down.
+func usual() Policy {
+	return Policy{
+		Period: 15 * vtime.Second, Target: 64, PromoteAbove: 83, DemoteBelow: 38, Gain: 64,
+		Tenure: 30 * vtime.Minute, Calm: 30 * vtime.Minute, MinSize: 5, DialBacks: 3,
+	}
+}
+
 // TestPromoteIsTheFormula compares with PROTOCOL.md section 6 in floating point.
 func TestPromoteIsTheFormula(t *testing.T) {
-	p := Default()
+	p := usual()
 	rapid.Check(t, func(t *rapid.T) {
 		u := Load(rapid.Uint8().Draw(t, "u"))
 		s := rapid.IntRange(1, 1<<20).Draw(t, "supernodes")
@@ -38,7 +46,7 @@ func TestPromoteIsTheFormula(t *testing.T) {
 
 // TestDemoteObeysEveryCondition: odds above 0 need all of them, and are at most 5 %.
 func TestDemoteObeysEveryCondition(t *testing.T) {
-	p := Default()
+	p := usual()
 	rapid.Check(t, func(t *rapid.T) {
 		now := vtime.Time(rapid.Int64Range(0, int64(3*vtime.Hour)).Draw(t, "now"))
 		s := Station{
@@ -154,13 +162,13 @@ func TestReachNeedsItsDialBacks(t *testing.T) {
 				peers[p] = true
 			}
 			r.Confirm(nonce, ident.Handle(p), ident.Group(p%groups+1), now, &rnd)
-			if len(peers) < min(want, DialBacks) && r.Verified(now) {
+			if len(peers) < min(want, MaxDialBacks) && r.Verified(now) {
 				t.Fatalf("verified by %d supernodes of %d", len(peers), want)
 			}
 		}
 		now = now.Add(reachTry)
 		r.Due(want, now, &rnd)
-		if ok := len(peers) >= min(want, DialBacks); ok != r.Verified(now) {
+		if ok := len(peers) >= min(want, MaxDialBacks); ok != r.Verified(now) {
 			t.Fatalf("%d supernodes of %d wanted: verified %v", len(peers), want, r.Verified(now))
 		}
 		wait := r.Next() - now
@@ -190,7 +198,7 @@ func TestReachBacksOff(t *testing.T) {
 // TestReportsAreNotBelieved: of two reports a node believes the one that asks for less,
 // and no claim of size gives more than the gain.
 func TestReportsAreNotBelieved(t *testing.T) {
-	p, r := Default(), seed.New(1)
+	p, r := usual(), seed.New(1)
 	promoted := func(reports ...Report) (n int) {
 		for range 4000 {
 			var node Node
@@ -217,7 +225,7 @@ func TestReportsAreNotBelieved(t *testing.T) {
 }
 
 func TestResume(t *testing.T) {
-	p := Default()
+	p := usual()
 	if !p.Resume(65, 100) || !p.Resume(0, 4) || p.Resume(64, 100) {
 		t.Fatal("a supernode returns above the target or below the minimum size, and only then")
 	}
@@ -236,7 +244,7 @@ func TestTierAllocatesNothing(t *testing.T) {
 	var s Sampler
 	var n Node
 	var a Appointer
-	p := Default()
+	p := usual()
 	r := seed.New(1)
 	now := vtime.Time(0)
 	if x := testing.AllocsPerRun(500, func() {
