@@ -19,7 +19,7 @@ func (s *step) startGossip(sn *Supernode) {
 	sn.roster.Init(rp, n.self, s.env.Book.ID(n.self), n.inc, s.now)
 	lp := liveness.ProberParams{Period: p.PingPeriod, Timeout: p.PingTimeout, DeadPeriod: p.AskDead}
 	sn.prober.Init(lp, n.rng.Uint32(), vtime.Duration(n.rng.Between(0, int64(p.PingPeriod))), s.now)
-	sn.gossipAt = s.now
+	sn.gossipAt, sn.news = s.now, make([]roster.Member, 0, roster.PacketNews)
 	sn.entropy = s.now.Add(vtime.Duration(n.rng.Between(int64(p.AntiEntropy/10), int64(p.AntiEntropy))))
 	sn.askAt = s.now.Add(vtime.Duration(n.rng.Between(0, int64(p.AskDead))))
 }

@@ -86,3 +86,6 @@ const (
 	// packetClaims and packetRecords bound the items in one packet, as wire does.
 	packetClaims, packetRecords = 32, 3
 )
+
+// PacketNews is how many pieces of news one packet has at most.
+const PacketNews = packetClaims + packetRecords

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/invariant"
 	"github.com/ada420b6/overlay/internal/vtime"
 )
 
@@ -76,6 +77,7 @@ func (r *Roster) NewsLimit() int {
 // now. Those of state Alive travel as signed records and come first, the others as notices.
 // Each call counts as one transmission of what it returns.
 func (r *Roster) Next(now vtime.Time, room int, dst []Member) []Member {
+	invariant.Check(cap(dst) > len(dst), "roster: no room for news")
 	n := &r.news
 	room = min(room, n.budget.available(now))
 	// Notices are given up to half of the room, then records what they need, then

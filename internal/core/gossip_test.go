@@ -1,0 +1,36 @@
+package core
+
+import (
+	"testing"
+
+	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/roster"
+	"github.com/ada420b6/overlay/internal/vtime"
+)
+
+// TestNewsSpread: all of a tier doubt a dead supernode long before each has pinged it,
+// and without comparing rosters.
+func TestNewsSpread(t *testing.T) {
+	const last = 20
+	const dead = ident.Handle(3)
+	l := newLab(t, last)
+	l.policy.MinTier, l.policy.AntiEntropy = last, vtime.Day
+	for h := ident.Handle(1); h <= last; h++ {
+		l.start(h, vtime.Duration(h)*vtime.Second)
+	}
+	l.run(2 * vtime.Minute)
+	if _, _, supers := l.census(); supers < last/2 || l.host(dead).env.Super == nil {
+		t.Fatalf("%d supernodes of %d", supers, last)
+	}
+	l.crash(dead)
+	l.run(5 * vtime.Second)
+	for h := ident.Handle(1); h <= last; h++ {
+		sn := l.host(h).env.Super
+		if sn == nil {
+			continue
+		}
+		if m, ok := sn.roster.Lookup(dead); !ok || m.State == roster.Alive {
+			t.Errorf("5 s after its death supernode %d has no doubt about it", h)
+		}
+	}
+}
