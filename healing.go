@@ -277,7 +277,7 @@ type HealingPolicy struct {
 func DefaultHealing() HealingPolicy { return healingOf(core.DefaultPolicy()) }
 
 // Naive2007 returns a policy like that of the network that was down for two days in
-// August 2007: log in first, one attachment, a first-come queue, a fixed pause between
-// tries. With QuitOverload above 0 it is that of December 2010. It is for comparison in a
+// August 2007: log in first, one attachment, 50 supernodes remembered, a first-come queue,
+// a fixed pause between tries. With QuitOverload above 0 it is that of December 2010. It is for comparison in a
 // Simulation: never give it to a network.
 func Naive2007() HealingPolicy { return healingOf(core.NaivePolicy()) }

@@ -181,6 +181,7 @@ func NaivePolicy() Policy {
 	p.ProbeWidth, p.ProbeMax = 1, 1
 	p.BackoffMin, p.BackoffMax = 1*vtime.Second, 1*vtime.Second
 	p.PacketBudget = 240
+	p.HostCache = 50
 	p.LoginFirst = true
 	p.Standbys = 0
 	p.LoginPatience = 30 * vtime.Second
