@@ -18,8 +18,8 @@
 // from what it remembers on disk, without the login servers and without a storm, after
 // any sequence of reboots of any number of machines: supernodes tell those who ask when
 // to come, and so a million that ask at once are served as fast as the survivors can,
-// and no faster. A HealingPolicy holds every number of it. PROTOCOL.md in the
-// repository says how it works and why.
+// and no faster. A HealingPolicy holds every number of it that can be turned.
+// PROTOCOL.md in the repository says how it works and why.
 //
 // # Rehearsal
 //

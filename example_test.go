@@ -283,6 +283,19 @@ func ExampleNewSimulation() {
 	// Output: 300 300
 }
 
+// A policy that can't be meant is refused, with a line for each field.
+func ExampleWithHealing() {
+	p := overlay.DefaultHealing()
+	p.Patience = 0
+	p.LoginLife = time.Minute // longer than the nodes wait for the answer
+
+	_, err := overlay.New(overlay.WithHealing(p))
+	fmt.Println(err)
+	// Output:
+	// overlay: WithHealing: Patience is 0s, it must be 100ms to 1m0s
+	// LoginLife is 1m0s, it must be 0, which is for ever, or at most LoginPatience, 3s
+}
+
 // A policy is plain data: change a field, and rehearse the change before you trust it.
 func ExampleHealingPolicy() {
 	one := overlay.DefaultHealing()

@@ -6,9 +6,10 @@ import (
 	"github.com/ada420b6/overlay/internal/core"
 )
 
-// HealingPolicy is every number by which the network heals. It is plain data: take
-// DefaultHealing, change a field, and rehearse it with a Simulation before you give it
-// to a network, whose nodes should all have the same. The zero value is not a policy.
+// HealingPolicy is every number by which the network heals that can be turned. It is plain
+// data: take DefaultHealing, change a field, and rehearse it with a Simulation before you
+// give it to a network, whose nodes should all have the same. The zero value is not a
+// policy.
 //
 // The fields come in groups: finding a supernode, serving, silence, the tier, its size,
 // names, login, and last the disease of 2007 and 2010. Each says what gets better and what
@@ -91,7 +92,7 @@ type HealingPolicy struct {
 	// NormalSlots is how many attachments a user's machine holds, and ThinSlots how many
 	// more of nodes that have no other. Higher: fewer supernodes are needed, and more of
 	// them can be lost; each holds more of the network. Defaults 1600 and 5000
-	// (1 and 0 to 1 000 000).
+	// (1 and 0 to 1 048 576).
 	NormalSlots, ThinSlots int
 	// SlotHorizon is how far ahead slots are given. Higher: more who come at once are
 	// told when instead of being sent away; longer promises die with a supernode, and

@@ -1,15 +1,19 @@
 package overlay
 
 import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"math"
+	"os"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ada420b6/overlay/internal/core"
-	"github.com/ada420b6/overlay/internal/sim"
-	"github.com/ada420b6/overlay/internal/vtime"
 )
 
 // policyFields calls do for every field of a policy.
@@ -127,255 +131,129 @@ func TestPolicyIsAtOdds(t *testing.T) {
 	}
 }
 
-// history is what happens to a small network under a policy. It returns the hash of all
-// that did, messages included.
-type history func(testing.TB, core.Policy) uint64
+// TestPolicyIsDocumented: the table in PROTOCOL.md has every field with its default and
+// what is allowed, and no other; the comment of each names its default and says what is
+// higher or longer for.
+func TestPolicyIsDocumented(t *testing.T) {
+	table := constants(t)
+	comments := fieldComments(t)
+	h := DefaultHealing()
+	var p core.Policy
+	for _, f := range h.fields(&p) {
+		want := [2]string{human(f.name, f.value), allowed(f)}
+		if got, ok := table[f.name]; got != want {
+			t.Errorf("PROTOCOL.md, %s: %q (there: %v), want %q", f.name, got, ok, want)
+		}
+		delete(table, f.name)
+		c := comments[f.name]
+		_, says, found := strings.Cut(c, "Default")
+		if !found || !strings.Contains(squeezed(says), squeezed(want[0])) {
+			t.Errorf("healing.go, %s: %q does not say that its default is %s", f.name, c, want[0])
+		}
+		if _, isFlag := f.value.(bool); !isFlag && f.name != "Attachments" && !strings.Contains(strings.ToLower(c), "higher") {
+			t.Errorf("healing.go, %s: %q does not say what is higher for", f.name, c)
+		}
+	}
+	for name := range table {
+		t.Errorf("PROTOCOL.md: %s is no field", name)
+	}
+}
 
-// rehearse runs a history of n nodes.
-func rehearse(t testing.TB, n int, p core.Policy, shape func(*sim.Config), happen func(*sim.Sim)) uint64 {
+// squeezed leaves out the spaces, which group digits or not.
+func squeezed(s string) string { return strings.Join(strings.Fields(s), "") }
+
+// constants reads the table of fields in section 13 of PROTOCOL.md: name to default and
+// what is allowed, two to a row.
+func constants(t *testing.T) map[string][2]string {
 	t.Helper()
-	c := sim.DefaultConfig(n)
-	c.Policy = p
-	shape(&c)
-	s, err := sim.New(c)
+	b, err := os.ReadFile("PROTOCOL.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Add(n); err != nil {
+	_, section, _ := strings.Cut(string(b), "\n## 13. Constants\n")
+	_, rows, found := strings.Cut(section, "| field | default | allowed | field | default | allowed |\n")
+	if !found {
+		t.Fatal("PROTOCOL.md has no table of fields in section 13")
+	}
+	rows, _, _ = strings.Cut(rows, "\n\n")
+	table := map[string][2]string{}
+	for row := range strings.Lines(rows) {
+		cells := strings.Split(strings.Trim(row, "|\n "), "|")
+		if strings.Contains(row, "---") {
+			continue
+		}
+		for i := 0; i+2 < len(cells); i += 3 {
+			if name := strings.TrimSpace(cells[i]); name != "" {
+				table[name] = [2]string{strings.TrimSpace(cells[i+1]), strings.TrimSpace(cells[i+2])}
+			}
+		}
+	}
+	return table
+}
+
+// fieldComments reads the comment of each field; one that stands above several is that of
+// all of them.
+func fieldComments(t *testing.T) map[string]string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "healing.go", nil, parser.ParseComments)
+	if err != nil {
 		t.Fatal(err)
 	}
-	happen(s)
-	return s.TraceHash()
-}
-
-// run lets d pass. That a policy breaks a rule is no matter here: then the hash is that of
-// what happened until then.
-func run(s *sim.Sim, d vtime.Duration) { _ = s.Run(d) }
-
-// disaster: half of 40 nodes reboot, then half of the supernodes are gone for good.
-func disaster(t testing.TB, p core.Policy) uint64 {
-	return rehearse(t, 40, p, func(c *sim.Config) { c.Loss = 0.05 }, func(s *sim.Sim) {
-		s.StartAll(5 * vtime.Second)
-		run(s, 2*vtime.Minute)
-		s.RebootShare(0.5, 20*vtime.Second, 5*vtime.Second)
-		run(s, 30*vtime.Second)
-		s.CrashSupernodes(0.5)
-		for i := range 20 {
-			s.Ask(i, s.Name(39-i), func(sim.Answer) {})
-		}
-		run(s, 3*vtime.Minute)
-	})
-}
-
-// crowd: 80 nodes of two address groups have one supernode; half of them come, and come
-// again together with the others.
-func crowd(t testing.TB, p core.Policy) uint64 {
-	return rehearse(t, 81, p, func(c *sim.Config) { c.Reachable, c.Groups = 0, 2 }, func(s *sim.Sim) {
-		s.Start(0)
-		run(s, 5*vtime.Second)
-		for i := 1; i <= 40; i++ {
-			s.Start(i)
-		}
-		run(s, 2*vtime.Minute)
-		for i := 1; i <= 40; i++ {
-			s.Reboot(i, vtime.Second)
-		}
-		s.StartAll(5 * vtime.Second)
-		run(s, 2*vtime.Minute)
-	})
-}
-
-// growth: 60 nodes that can all serve need more supernodes than they have, and later
-// fewer.
-func growth(t testing.TB, p core.Policy) uint64 {
-	return rehearse(t, 60, p, func(c *sim.Config) { c.Reachable = 1 }, func(s *sim.Sim) {
-		s.StartAll(30 * vtime.Second)
-		run(s, 3*vtime.Minute)
-		for i := range 60 {
-			if !s.Serving(i) {
-				s.Leave(i)
+	comments, last := map[string]string{}, ""
+	ast.Inspect(file, func(n ast.Node) bool {
+		if f, ok := n.(*ast.Field); ok && len(f.Names) > 0 {
+			if f.Doc != nil {
+				last = f.Doc.Text()
+			}
+			for _, name := range f.Names {
+				if comments[name.Name] = last; !strings.Contains(last, name.Name) {
+					t.Errorf("%s has the comment %q", name.Name, last)
+				}
 			}
 		}
-		run(s, 5*vtime.Minute)
+		return true
 	})
+	return comments
 }
 
-// dark: everything reboots while the login servers are dead, and the supernodes stay away.
-func dark(t testing.TB, p core.Policy) uint64 {
-	return rehearse(t, 20, p, func(*sim.Config) {}, func(s *sim.Sim) {
-		s.StartAll(5 * vtime.Second)
-		run(s, 2*vtime.Minute)
-		s.StopLogin()
-		s.RebootShare(1, 5*vtime.Second, 5*vtime.Second)
-		run(s, 2*vtime.Minute)
-		s.CrashSupernodes(1)
-		run(s, 3*vtime.Minute)
-	})
-}
-
-// rush: 150 nodes without certificates come to a login server that decides two a second.
-func rush(t testing.TB, p core.Policy) uint64 {
-	return rehearse(t, 150, p, func(c *sim.Config) { c.Uncertified, c.LoginRate, c.Logins = 1, 2, 1 }, func(s *sim.Sim) {
-		s.StartAll(vtime.Second)
-		run(s, 2*vtime.Minute)
-	})
-}
-
-// alone: one node, nobody to attach to, and a certificate that runs out.
-func alone(t testing.TB, p core.Policy) uint64 {
-	return rehearse(t, 1, p, func(*sim.Config) {}, func(s *sim.Sim) {
-		s.StopLogin()
-		s.Start(0)
-		run(s, 23*vtime.Day)
-	})
-}
-
-// The policies under which small networks come to where a field matters.
-var (
-	// tight: a supernode takes one node a second and holds 4, thinly 16 more.
-	tight = func(h *HealingPolicy) {
-		h.AttachRate, h.AttachBurst, h.NormalSlots, h.ThinSlots = 1, 2, 4, 16
+// allowed writes the range of a field as the documents do.
+func allowed(f field) string {
+	if _, ok := f.value.(bool); ok {
+		return "false, true"
 	}
-	// roomy: one node a second, but room for all.
-	roomy = func(h *HealingPolicy) { h.AttachRate, h.AttachBurst = 1, 2 }
-	// nimble: the tier changes its size within seconds.
-	nimble = func(h *HealingPolicy) {
-		h.NormalSlots, h.MinTier, h.ScalePeriod, h.TierGain = 10, 2, time.Second, 1
-		h.DemoteTenure, h.DemoteCalm = 0, 0
-	}
-	// stormy: and every attach is a little storm.
-	stormy = func(h *HealingPolicy) { nimble(h); roomy(h); h.StormFrom = time.Second / 2 }
-	// wide: many supernodes.
-	wide = func(h *HealingPolicy) { h.MinTier = 15 }
-	// slow: a node alone does next to nothing for days.
-	slow = func(h *HealingPolicy) { h.BackoffMin, h.BackoffMax = time.Hour, 24*time.Hour }
-	// old: the queue of 2007.
-	old = func(h *HealingPolicy) { h.AttachRate, h.AttachBurst, h.Queue = 1, 2, 60 }
-	// quitting: and the overload protection of 2010.
-	quitting = func(h *HealingPolicy) { old(h); h.QuitOverload = 5 * time.Second }
-	usual    = func(*HealingPolicy) {}
-)
-
-// effects says for every field how to see that it does something: in which history,
-// under which policy, and to what it is changed.
-var effects = map[string]struct {
-	history history
-	with    func(*HealingPolicy)
-	to      any
-}{
-	"Attachments":   {disaster, usual, 1},
-	"StartSpread":   {disaster, usual, time.Second},
-	"Patience":      {disaster, usual, 2 * time.Second},
-	"ProbeWidth":    {disaster, usual, 3},
-	"ProbeMax":      {dark, usual, 4},
-	"OfferTie":      {growth, tight, time.Duration(0)},
-	"JoinTries":     {disaster, usual, 2},
-	"QuickRounds":   {dark, usual, 1},
-	"LoginRounds":   {dark, usual, 1},
-	"ResumeRounds":  {dark, usual, 1},
-	"BackoffMin":    {disaster, usual, 2 * time.Second},
-	"BackoffMax":    {dark, usual, 20 * time.Second},
-	"PacketBudget":  {dark, usual, 20},
-	"HostCache":     {disaster, usual, 2},
-	"Anchors":       {disaster, usual, 1},
-	"SecondWait":    {growth, roomy, 5 * time.Second},
-	"SecondBelow":   {growth, tight, 0.3},
-	"SecondRetry":   {growth, tight, 2 * time.Minute},
-	"AttachRate":    {crowd, roomy, 2},
-	"AttachBurst":   {crowd, roomy, 3},
-	"NormalSlots":   {crowd, tight, 5},
-	"ThinSlots":     {crowd, tight, 20},
-	"SlotHorizon":   {crowd, roomy, 50 * time.Second},
-	"SlotGrace":     {disaster, usual, 100 * time.Millisecond},
-	"FullWait":      {crowd, roomy, 20 * time.Second},
-	"TicketSlots":   {crowd, roomy, 0},
-	"LoadedAfter":   {crowd, roomy, 30 * time.Second},
-	"GroupShare":    {crowd, roomy, 0.5},
-	"StormFrom":     {crowd, roomy, 2 * time.Second},
-	"LeavePatience": {growth, nimble, time.Second},
-
-	"Keepalive":     {disaster, usual, 15 * time.Second},
-	"KeepaliveThin": {crowd, tight, 30 * time.Second},
-	"CheckStep":     {disaster, usual, 2 * time.Second},
-
-	"PingPeriod":   {disaster, usual, 2 * time.Second},
-	"PingTimeout":  {disaster, usual, 400 * time.Millisecond},
-	"SuspicionMin": {disaster, wide, 4 * time.Second},
-	"SuspicionMax": {disaster, usual, 10 * time.Second},
-	"GossipPeriod": {disaster, usual, 100 * time.Millisecond},
-	"GossipFanout": {disaster, usual, 2},
-	"GossipBytes":  {disaster, wide, 1 << 10},
-	"AntiEntropy":  {disaster, usual, 10 * time.Second},
-	"AskDead":      {disaster, usual, 5 * time.Second},
-	"Tombstone":    {disaster, usual, time.Minute},
-	"Announce":     {disaster, usual, time.Second},
-
-	"MinTier":      {disaster, usual, 6},
-	"ScalePeriod":  {growth, nimble, 5 * time.Second},
-	"TierTarget":   {growth, nimble, 0.6},
-	"TierGain":     {growth, nimble, 0.2},
-	"PromoteAbove": {growth, nimble, 0.8},
-	"DemoteBelow":  {growth, nimble, 0.1},
-	"DemoteTenure": {growth, nimble, time.Hour},
-	"DemoteCalm":   {growth, stormy, time.Hour},
-	"DialBacks":    {disaster, usual, 1},
-
-	"Replicas":      {disaster, usual, 4},
-	"RecordRefresh": {disaster, usual, time.Minute},
-	"LookupHedge":   {disaster, usual, 100 * time.Millisecond},
-	"LookupTimeout": {disaster, usual, 500 * time.Millisecond},
-	"PutRetry":      {disaster, usual, 400 * time.Millisecond},
-
-	"LoginPatience": {rush, usual, 5 * time.Second},
-	"LoginQueue":    {rush, usual, 3},
-	"LoginLife":     {rush, usual, time.Second},
-	"RenewRetry":    {alone, slow, 2 * time.Hour},
-
-	"LoginFirst":      {disaster, usual, true},
-	"Queue":           {crowd, old, 5},
-	"QueueLife":       {crowd, old, 3 * time.Second},
-	"QueueKeepalives": {crowd, old, true},
-	"RetryPause":      {dark, usual, time.Second},
-	"ServeDelay":      {dark, usual, time.Minute},
-	"QuitOverload":    {crowd, old, 5 * time.Second},
-	"QuitBacklog":     {crowd, quitting, 5 * time.Second},
+	return human(f.name, f.lo) + " to " + human(f.name, f.hi)
 }
 
-// TestPolicyHasEffect: a field that changes nothing in a network in which it should
-// matter is an option that does nothing. What stays the same gives the same hash, so a
-// difference is the field's doing.
-func TestPolicyHasEffect(t *testing.T) {
-	type setting struct {
-		history uintptr
-		policy  HealingPolicy
-	}
-	hashes := map[setting]uint64{}
-	hash := func(t *testing.T, run history, h HealingPolicy) uint64 {
-		if err := h.validate(); err != nil {
-			t.Fatal(err)
-		}
-		k := setting{reflect.ValueOf(run).Pointer(), h}
-		if _, ok := hashes[k]; !ok {
-			hashes[k] = run(t, h.core())
-			if again := run(t, h.core()); again != hashes[k] {
-				t.Fatal("the same policy gives another trace")
+// human writes a value of a field as the documents do.
+func human(field string, v any) string {
+	switch v := v.(type) {
+	case time.Duration:
+		for _, u := range []struct {
+			d    time.Duration
+			name string
+		}{{day, "days"}, {time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}, {ms, "ms"}} {
+			if v >= u.d && v%u.d == 0 && (v > u.d || u.d != day) {
+				return fmt.Sprintf("%d %s", v/u.d, u.name)
 			}
 		}
-		return hashes[k]
+		return "0"
+	case int:
+		if field == "GossipBytes" {
+			if v == 1<<30 {
+				return "1 GiB"
+			}
+			return fmt.Sprintf("%d KiB", v>>10)
+		}
+		var groups string // 16 777 216
+		for ; v >= 1000; v /= 1000 {
+			groups = fmt.Sprintf(" %03d%s", v%1000, groups)
+		}
+		return fmt.Sprint(v) + groups
+	case float64:
+		if v >= 0.01 { // the protocol counts in 1/128
+			v = math.Round(v*100) / 100
+		}
+		return strconv.FormatFloat(v, 'f', -1, 64)
 	}
-	policyFields(t, func(t *testing.T, f reflect.StructField) {
-		e, ok := effects[f.Name]
-		if !ok {
-			t.Fatal("the table of effects does not have it")
-		}
-		h := DefaultHealing()
-		e.with(&h)
-		changed := set(h, f.Name, e.to)
-		if changed == h {
-			t.Fatalf("%v is what it is anyway", e.to)
-		}
-		if hash(t, e.history, changed) == hash(t, e.history, h) {
-			t.Errorf("%v instead of %v changes nothing", e.to, reflect.ValueOf(h).FieldByName(f.Name))
-		}
-	})
+	return fmt.Sprint(v)
 }

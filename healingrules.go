@@ -49,11 +49,10 @@ func (h HealingPolicy) validate() error {
 
 // field is one field of a HealingPolicy and its counterpart in a core.Policy.
 type field struct {
-	name       string
-	value      any
-	rng        string // what is allowed
-	must       string // what it must be and is not; empty when all is well
-	give, take func() // copies the value to the counterpart, and back
+	name          string
+	value, lo, hi any    // what it is, and what is allowed
+	must          string // what it must be and is not; empty when all is well
+	give, take    func() // copies the value to the counterpart, and back
 }
 
 // but adds what a field owes to another one.
@@ -66,8 +65,7 @@ func (f field) but(ok bool, must string, args ...any) field {
 
 // within reports a value that is not from lo to hi, NaN included.
 func within[T cmp.Ordered](name string, v, lo, hi T) field {
-	f := field{name: name, value: v, rng: fmt.Sprintf("%v to %v", lo, hi)}
-	return f.but(v >= lo && v <= hi, "%s", f.rng)
+	return field{name: name, value: v, lo: lo, hi: hi}.but(v >= lo && v <= hi, "%v to %v", lo, hi)
 }
 
 func num(name string, a, b *int, lo, hi int) field {
@@ -99,7 +97,7 @@ func share(name string, a *float64, b *int, lo, hi float64) field {
 }
 
 func flag(name string, a, b *bool) field {
-	return field{name: name, value: *a, rng: "true or false", give: func() { *b = *a }, take: func() { *a = *b }}
+	return field{name: name, value: *a, lo: false, hi: true, give: func() { *b = *a }, take: func() { *a = *b }}
 }
 
 const (
