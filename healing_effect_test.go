@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -261,4 +262,20 @@ func TestPolicyHasEffect(t *testing.T) {
 			t.Errorf("%v instead of %v changes nothing", e.to, reflect.ValueOf(h).FieldByName(f.Name))
 		}
 	})
+}
+
+// TestPolicyAtItsLimits: no value that is allowed makes a machine do what an assertion
+// forbids. Whether the network heals as well with it is another matter.
+func TestPolicyAtItsLimits(t *testing.T) {
+	h := DefaultHealing()
+	var p core.Policy
+	for _, f := range h.fields(&p) {
+		for _, v := range []any{f.lo, f.hi} {
+			changed := set(h, f.name, v)
+			if changed.validate() != nil {
+				continue // at odds with another field: there is no such policy
+			}
+			t.Run(fmt.Sprintf("%s=%v", f.name, v), func(t *testing.T) { disaster(t, changed.core()) })
+		}
+	}
 }

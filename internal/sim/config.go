@@ -123,7 +123,7 @@ func DefaultConfig(nodes int) Config {
 		Groups:       4096,
 		Service:      Service{Rate: 5_000, Handshake: 2_000, Queue: 1_000},
 		LoginService: Service{Rate: 20_000, Handshake: 6_000, Queue: 4_000},
-		Cache:        500,
+		Cache:        core.DefaultPolicy().HostCache,
 		Full:         nodes <= smallRun,
 		Check:        CheckFull,
 	}
