@@ -52,7 +52,7 @@ func disaster(t testing.TB, p core.Policy) uint64 {
 }
 
 // crowd: 80 nodes of two address groups have one supernode; half of them come, and come
-// again together with the others.
+// again together with the others. Then it leaves, and there is no other.
 func crowd(t testing.TB, p core.Policy) uint64 {
 	return rehearse(t, 81, p, func(c *sim.Config) { c.Reachable, c.Groups = 0, 2 }, func(s *sim.Sim) {
 		s.Start(0)
@@ -66,6 +66,8 @@ func crowd(t testing.TB, p core.Policy) uint64 {
 		}
 		s.StartAll(5 * vtime.Second)
 		run(s, 2*vtime.Minute)
+		s.Leave(0)
+		run(s, 20*vtime.Second)
 	})
 }
 
@@ -158,7 +160,7 @@ var effects = map[string]struct {
 	"LoginRounds":   {dark, usual, 1},
 	"ResumeRounds":  {dark, usual, 1},
 	"BackoffMin":    {disaster, usual, 2 * time.Second},
-	"BackoffMax":    {dark, usual, 20 * time.Second},
+	"BackoffMax":    {alone, slow, 20 * time.Hour},
 	"PacketBudget":  {dark, usual, 20},
 	"HostCache":     {disaster, usual, 2},
 	"Anchors":       {disaster, usual, 1},
@@ -176,7 +178,7 @@ var effects = map[string]struct {
 	"LoadedAfter":   {crowd, roomy, 30 * time.Second},
 	"GroupShare":    {crowd, roomy, 0.5},
 	"StormFrom":     {crowd, roomy, 2 * time.Second},
-	"LeavePatience": {growth, nimble, time.Second},
+	"LeavePatience": {crowd, roomy, time.Second},
 
 	"Keepalive":     {disaster, usual, 15 * time.Second},
 	"KeepaliveThin": {crowd, tight, 30 * time.Second},
@@ -195,6 +197,7 @@ var effects = map[string]struct {
 	"Announce":     {disaster, usual, time.Second},
 
 	"MinTier":      {disaster, usual, 6},
+	"Standbys":     {dark, usual, 0},
 	"ScalePeriod":  {growth, nimble, 5 * time.Second},
 	"TierTarget":   {growth, nimble, 0.6},
 	"TierGain":     {growth, nimble, 0.2},
