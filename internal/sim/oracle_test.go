@@ -110,7 +110,7 @@ var breaches = []struct {
 	{"R7", "a supernode leaves without a word", func(s *Sim) error {
 		s.mutate = drop(wire.KindGoodbye)
 		s.Leave(busiest(s))
-		return s.Run(vtime.Minute)
+		return s.Run(3 * vtime.Minute)
 	}},
 	{"R7", "a supernode leaves and names nobody", func(s *Sim) error {
 		s.mutate = func(i uint32, f *core.Effect, b []byte) bool {
@@ -124,7 +124,7 @@ var breaches = []struct {
 			return err
 		}
 		s.Leave(busiest(s))
-		return s.Run(vtime.Minute)
+		return s.Run(3 * vtime.Minute)
 	}},
 	{"R8", "an answer is forged", func(s *Sim) error {
 		s.mutate = func(_ uint32, f *core.Effect, _ []byte) bool {
