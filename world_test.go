@@ -191,7 +191,7 @@ func (m *machine) stop(goodbye bool) {
 	m.joining()
 	<-m.joined
 	if m.node != nil && goodbye {
-		ctx, cancel := context.WithTimeout(m.w.t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(m.w.t.Context(), 3*time.Minute) // beyond LeavePatience
 		defer cancel()
 		if err := m.node.Leave(ctx); err != nil {
 			m.w.t.Errorf("%s leaves: %v", m.name, err)

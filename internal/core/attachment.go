@@ -174,8 +174,9 @@ func (s *step) onKeepaliveAck() {
 	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) || i < 0 || s.n.at[i].token != m.Token {
 		return
 	}
-	if s.n.at[i].alive.Asked() {
-		s.heard(i) // else it was told unasked
+	if s.n.at[i].alive.Asked() { // else it was told unasked
+		s.heard(i)
+		s.letGo(i)
 	}
 	s.learn(m.Peers.All())
 	s.heardTier(m.Storm, m.Tier)
@@ -225,6 +226,7 @@ func (s *step) onGoodbye() bool {
 		if !s.n.at[i].parting {
 			s.n.at[i].parting = true
 			s.n.seek.Hurry(s.now)
+			s.n.at[1-i].alive.Doubt(s.now) // if it answers, it is enough
 		}
 	default:
 		attach.Cache(s.env.Cache).Drop(s.in.From)

@@ -27,9 +27,13 @@ func (s *step) superLeave() {
 
 // leaveDue repeats the goodbye to those who are still here, after 1, 2, 4 s and so on,
 // since it may have been lost, and names whoever has come to serve since. When nobody is
-// left, or the patience is over, the supernode goes.
+// left, or the patience is over, the supernode goes; sooner when there is no other
+// supernode, since nobody has come to serve where it called for one.
 func (s *step) leaveDue() {
 	sn := s.env.Super
+	if sn.roster.Usable() == 1 && sn.reminders == aloneReminders {
+		sn.leaveBy = vtime.Earlier(sn.leaveBy, sn.remind)
+	}
 	if len(sn.held) == 0 || s.now >= sn.leaveBy {
 		s.demote()
 		return
@@ -41,6 +45,22 @@ func (s *step) leaveDue() {
 	sn.reminders++
 	for i := range sn.held {
 		s.sayLeaving(&sn.held[i])
+	}
+}
+
+// aloneReminders is how often the last supernode says goodbye before it goes: after 7 s,
+// time enough for a standby to begin.
+const aloneReminders = 3
+
+// letGo ends the attachments to supernodes that are about to leave, since the one to keep
+// has just shown that it lives.
+func (s *step) letGo(keep int) {
+	n := s.n
+	for i := range n.at {
+		if a := n.at[i]; i != keep && a.parting && !n.at[keep].parting {
+			s.goodbye(a.peer, a.token, wire.FarewellReplaced)
+			s.drop(i)
+		}
 	}
 }
 
