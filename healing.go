@@ -135,8 +135,8 @@ type HealingPolicy struct {
 	// 30 s address translators forget the way. Defaults 20 s and 1 min (1 s and Keepalive
 	// to 1 h).
 	Keepalive, KeepaliveThin time.Duration
-	// CheckStep: a check is repeated after 1, 2 and 3 times this before the other side
-	// counts as dead. Higher: bad links are borne longer; deaths are noticed later.
+	// CheckStep: an unanswered check is repeated after each of these, five times in all,
+	// and after two more the other side counts as dead. Higher: bad links are borne longer; deaths are noticed later.
 	// Default 1 s (10 ms to 1 min).
 	CheckStep time.Duration
 

@@ -32,7 +32,7 @@ func TestKeepaliveSilence(t *testing.T) {
 			if v := k.Due(first-1, p, &rnd); v != Fine {
 				t.Fatalf("%s: verdict %d before anything is due", name, v)
 			}
-			for i, after := range []vtime.Duration{0, 1 * p.Step, 3 * p.Step} {
+			for i, after := range []vtime.Duration{0, 1 * p.Step, 2 * p.Step, 3 * p.Step, 4 * p.Step} {
 				if k.Next() != first.Add(after) {
 					t.Fatalf("%s: check %d is due at %d", name, i, k.Next())
 				}

@@ -28,7 +28,7 @@ type KeepaliveParams struct {
 	// time, so that those who attached together do not ask together. Higher: fewer
 	// packets, a crash is noticed later, and address translators forget the session.
 	Interval vtime.Duration
-	// Step is the unit of the checks: an unanswered one is repeated after 1 step, again
-	// after 2, and after 3 more the other end counts as dead.
+	// Step is the unit of the checks: an unanswered one is repeated after each step, five
+	// in all, and two steps after the last the other end counts as dead.
 	Step vtime.Duration
 }
