@@ -181,3 +181,35 @@ func TestLotAmongEquals(t *testing.T) {
 		}
 	}
 }
+
+// TestNamedFirst: after a disaster most of what a node remembers is dead; half of those it
+// asks are such as somebody has named since.
+func TestNamedFirst(t *testing.T) {
+	r := seed.New(8)
+	c := make(Cache, 200)
+	for h := range ident.Handle(190) {
+		c.Learn(h+1001, oneGroup{}, &r)
+	}
+	c.Doubt()
+	c.Learn(1007, oneGroup{}, &r) // remembered already
+	c.Learn(1191, oneGroup{}, &r) // new
+	c.Learn(1192, oneGroup{}, &r)
+	c.Bad(1192) // and silent itself
+	counts := map[ident.Handle]int{}
+	for range 1000 {
+		for _, h := range c.Pick(nil, 2, [2]ident.Handle{}, 0, &r) {
+			counts[h]++
+		}
+	}
+	if named := counts[1007] + counts[1191]; named < 1000 || named > 1100 || counts[1007] < 400 || counts[1191] < 400 {
+		t.Errorf("of 2000 asked, %d were the two named, %d and %d", named, counts[1007], counts[1191])
+	}
+	c.Forgive()
+	clear(counts)
+	for range 1000 {
+		counts[c.Pick(nil, 1, [2]ident.Handle{}, 0, &r)[0]]++
+	}
+	if counts[1007] > 100 {
+		t.Errorf("after all was forgotten one was asked %d times of 1000", counts[1007])
+	}
+}

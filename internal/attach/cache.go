@@ -3,6 +3,8 @@
 package attach
 
 import (
+	"slices"
+
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/seed"
 )
@@ -11,6 +13,7 @@ import (
 type Entry struct {
 	Peer  ident.Handle
 	Tried bool  // an attachment to it has stood
+	Named bool  // somebody who lives has named it since the node lost its last attachment
 	Fails uint8 // times in a row that it did not answer
 }
 
@@ -83,7 +86,15 @@ func (c Cache) Bad(h ident.Handle) {
 // believed dead is asked again.
 func (c Cache) Forgive() {
 	for i := range c {
-		c[i].Fails = 0
+		c[i].Fails, c[i].Named = 0, false
+	}
+}
+
+// Doubt forgets who was named by others: the node has lost its last attachment, and
+// whatever took that may have taken them.
+func (c Cache) Doubt() {
+	for i := range c {
+		c[i].Named = false
 	}
 }
 
@@ -102,7 +113,11 @@ const groupShare, groupFloor = 8, 10
 
 // Learn notes that somebody named h as a supernode, and reports whether it was taken.
 func (c Cache) Learn(h ident.Handle, groups GroupOf, r *seed.Rand) bool {
-	if len(c) == 0 || c.Has(h) {
+	if len(c) == 0 {
+		return false
+	}
+	if i := c.find(h); i >= 0 {
+		c[i].Named = true
 		return false
 	}
 	n := c.Len()
@@ -110,17 +125,17 @@ func (c Cache) Learn(h ident.Handle, groups GroupOf, r *seed.Rand) bool {
 		return false
 	}
 	if n < len(c) {
-		c[n] = Entry{Peer: h}
+		c[n] = Entry{Peer: h, Named: true}
 		return true
 	}
 	for range 8 { // look at a few places for one that has failed
 		if i := r.Intn(n); c[i].Fails > 0 {
-			c[i] = Entry{Peer: h}
+			c[i] = Entry{Peer: h, Named: true}
 			return true
 		}
 	}
 	if i := r.Intn(n); !c[i].Tried {
-		c[i] = Entry{Peer: h}
+		c[i] = Entry{Peer: h, Named: true}
 		return true
 	}
 	return false
@@ -136,14 +151,23 @@ func (c Cache) inGroup(g ident.Group, n int, groups GroupOf) (count int) {
 }
 
 // Pick draws supernodes to ask into dst until want of them are there, and returns it.
-// It takes none that is in dst or avoided, and prefers those that have not failed.
-// fresh asks the anchors first.
+// It takes none that is in dst or avoided, and prefers those that have not failed. One of
+// the first anchors entries comes first. Half of the others are drawn from those who were
+// named of late, since after a disaster most of the rest are dead; half are not, since who
+// names is not always honest.
 func (c Cache) Pick(dst []ident.Handle, want int, avoid [2]ident.Handle, anchors int, r *seed.Rand) []ident.Handle {
 	n := c.Len()
 	if anchors = min(anchors, n); anchors > 0 && want > len(dst) {
 		if h := c.best(0, anchors, dst, avoid, r); h != ident.None {
 			dst = append(dst, h)
 		}
+	}
+	for 2*len(dst) < want {
+		h := c.named(n, dst, avoid, r)
+		if h == ident.None {
+			break
+		}
+		dst = append(dst, h)
 	}
 	for len(dst) < want {
 		h := c.best(0, n, dst, avoid, r)
@@ -153,6 +177,21 @@ func (c Cache) Pick(dst []ident.Handle, want int, avoid [2]ident.Handle, anchors
 		dst = append(dst, h)
 	}
 	return dst
+}
+
+// named draws one of the first n entries that was named of late and has not failed since.
+func (c Cache) named(n int, dst []ident.Handle, avoid [2]ident.Handle, r *seed.Rand) (h ident.Handle) {
+	seen := 0
+	for i := range c[:n] {
+		e := &c[i]
+		if !e.Named || e.Fails > 0 || e.Peer == avoid[0] || e.Peer == avoid[1] || slices.Contains(dst, e.Peer) {
+			continue
+		}
+		if seen++; r.Intn(seen) == 0 {
+			h = e.Peer
+		}
+	}
+	return h
 }
 
 // looks is how many places a draw compares: with 1 % of the entries alive and the

@@ -198,6 +198,13 @@ func (s *Seeker) join(now vtime.Time, retry vtime.Duration) Decision {
 	return Join
 }
 
+// Delay puts an attach that is due off until t: it does not count as sent.
+func (s *Seeker) Delay(t vtime.Time) {
+	invariant.Check(s.Phase == Joining && s.tries > 0, "attach: there is no attach to delay")
+	s.tries--
+	s.until = t
+}
+
 // Held returns the offer chosen.
 func (s *Seeker) Held() Offer { return s.held }
 

@@ -94,6 +94,9 @@ func (s *step) drop(i int) {
 	s.out.add(Effect{Kind: EffectForget, Peer: peer})
 	n.seq++
 	s.publish(ident.None)
+	if n.count() == 0 {
+		attach.Cache(s.env.Cache).Doubt()
+	}
 	// An attachment that breaks is need: whatever the search was resting for, it was
 	// for less.
 	n.seek.Hurry(s.now)

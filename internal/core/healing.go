@@ -61,6 +61,10 @@ const probeShare = 3
 // server, a probe, and the attach that it may lead to.
 const roundCost = 3
 
+// listEvery is in how many fruitless rounds a login server is asked as well, once it is:
+// were it each, a dead one would cost half of the packets that find the living.
+const listEvery = 2
+
 // round asks some supernodes for a slot.
 func (s *step) round(class wire.Class) {
 	n := s.n
@@ -74,7 +78,7 @@ func (s *step) round(class wire.Class) {
 	}
 	quiet := n.seek.Quiet()
 	lost := quiet >= s.p.LoginRounds || n.fruitless >= uint8(s.p.LoginRounds) || attach.Cache(s.env.Cache).Len() == 0
-	if class == wire.ClassOrphan && lost && len(s.env.Logins) > 0 {
+	if class == wire.ClassOrphan && lost && int(n.fruitless)%listEvery == 0 && len(s.env.Logins) > 0 {
 		s.askList()
 		left--
 	}
@@ -148,8 +152,9 @@ func (s *step) groupHeld() ident.Group {
 // join comes at the slot: it asks for the attachment with a record that lists it.
 func (s *step) join() {
 	n, o := s.n, s.n.seek.Held()
-	if n.budget.Left(s.now, s.p.PacketBudget) == 0 {
-		return // the first try was provided for; a repeated one may be missed
+	if next := n.budget.Next(s.now, s.p.PacketBudget, 1); next > s.now {
+		n.seek.Delay(next) // a slot in hand is worth more than another round
+		return
 	}
 	n.budget.Spend(1)
 	n.seq++
@@ -157,6 +162,10 @@ func (s *step) join() {
 	m := wire.Attach{Nonce: n.seek.Nonce, Class: class, Slot: o.Slot, Cookie: o.Cookie, Able: n.able(), Record: s.recordWith(o.Peer)}
 	s.out.send(o.Peer, m.Append(s.out.begin(), s.env.Book), true)
 }
+
+// fullRounds is how many rounds in a row may meet full supernodes before the wait is taken
+// that they name: each has named others, who may have room.
+const fullRounds = 2
 
 // roundFailed decides when to try again.
 func (s *step) roundFailed(class wire.Class) {
@@ -178,7 +187,7 @@ func (s *step) roundFailed(class wire.Class) {
 		// will not refuse this.
 	case class == wire.ClassSecond:
 		wait = s.p.SecondRetry + vtime.Duration(r.Between(0, 2*int64(s.p.SecondRetry)))
-	case n.seek.Wait() > 0:
+	case n.seek.Wait() > 0 && n.fruitless > fullRounds:
 		wait = n.seek.Wait()
 	case s.p.RetryPause > 0:
 		wait = s.p.RetryPause
@@ -207,8 +216,8 @@ func (s *step) onOffer() {
 	if m.Status != wire.OfferSlot {
 		if m.Status == wire.OfferNotServing {
 			attach.Cache(s.env.Cache).Bad(s.in.From)
-			s.suggest(m.Peers.All())
 		}
+		s.suggest(m.Peers.All())
 		n.seek.Denied(s.in.From, m.Nonce, min(m.Wait, s.p.FullWait), s.now)
 		return
 	}

@@ -157,8 +157,8 @@ func (s *step) start() {
 		n.slots = uint32(s.p.NormalSlots)
 	}
 	n.login.renew = vtime.Never
-	attach.Cache(s.env.Cache).Forgive()
 	s.remember(w.Roster)
+	attach.Cache(s.env.Cache).Forgive()
 	if !n.certified || s.p.LoginFirst {
 		s.enrol()
 		return
