@@ -37,6 +37,11 @@ type Offer struct {
 	Load   uint8      // the supernode's utilisation in 1/128
 }
 
+// lots is how many an offer has in the draw among equals: what is free of the supernode in
+// 1/128, at least an eighth. Who lies that it is empty has twice the lots of one that is
+// half full, no more.
+func (o *Offer) lots() uint16 { return uint16(max(16, 128-int(o.Load))) }
+
 // Seeker is the search for one attachment. The zero value is Idle.
 type Seeker struct {
 	Phase    Phase
@@ -51,8 +56,8 @@ type Seeker struct {
 	until    vtime.Time
 	Nonce    uint64 // of this round: echoed by every answer to it
 	cands    [MaxAsked]ident.Handle
-	held     Offer // the earliest offer so far; in Holding and Joining the one chosen
-	ties     uint8 // offers as good as held, held included
+	held     Offer  // the earliest offer so far; in Holding and Joining the one chosen
+	lots     uint16 // of the offers as good as held, held included
 }
 
 // Deadline returns when Due has to be asked, vtime.Never when Idle.
@@ -112,11 +117,11 @@ func (s *Seeker) Offered(o Offer, nonce uint64, now vtime.Time, tie vtime.Durati
 	}
 	s.quiet = 0
 	switch {
-	case s.ties == 0 || o.At.Add(tie) <= s.held.At:
-		s.held, s.ties = o, 1
+	case s.lots == 0 || o.At.Add(tie) <= s.held.At:
+		s.held, s.lots = o, o.lots()
 	case o.At <= s.held.At.Add(tie):
-		s.ties++
-		if r.Intn(int(s.ties)) == 0 {
+		s.lots += o.lots()
+		if r.Intn(int(s.lots)) < int(o.lots()) {
 			s.held = o
 		}
 	}
@@ -171,7 +176,7 @@ func (s *Seeker) Due(now vtime.Time, retry vtime.Duration, tries int) Decision {
 	case Resting:
 		return Round
 	case Asking:
-		if s.ties > 0 {
+		if s.lots > 0 {
 			s.Phase, s.until = Holding, vtime.Later(now, s.held.At)
 			if s.until > now {
 				return Nothing

@@ -368,6 +368,7 @@ func (s *step) believe(o roster.Outcome, m roster.Member) {
 		s.n.inc = sn.roster.Inc()
 	}
 	if o.Gained {
+		s.noteLarge(m.Peer)
 		sn.ranks.Joined(m.ID)
 		sn.fresh.Joined(m.ID, epoch)
 		s.out.add(Effect{Kind: EffectSave})
@@ -390,6 +391,7 @@ func (s *step) lost(h ident.Handle) {
 	sn.fresh.Left(h)
 	attach.Cache(s.env.Cache).Bad(h)
 	s.forgetLoad(h)
+	s.forgetLarge(h)
 	s.tellLost(h)
 }
 

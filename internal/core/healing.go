@@ -185,7 +185,7 @@ func (s *step) roundFailed(class wire.Class) {
 	case class != wire.ClassSecond && wire.Class(n.seek.Class) == wire.ClassSecond:
 		// It was about a second attachment, and now there is none: whoever refused that
 		// will not refuse this.
-	case class == wire.ClassSecond:
+	case class == wire.ClassSecond && n.fruitless%(fullRounds+1) == 0:
 		wait = s.p.SecondRetry + vtime.Duration(r.Between(0, 2*int64(s.p.SecondRetry)))
 	case n.seek.Wait() > 0 && n.fruitless > fullRounds:
 		wait = n.seek.Wait()
@@ -216,6 +216,9 @@ func (s *step) onOffer() {
 	if m.Status != wire.OfferSlot {
 		if m.Status == wire.OfferNotServing {
 			attach.Cache(s.env.Cache).Bad(s.in.From)
+			if len(m.Peers.All()) > 0 {
+				s.noHeir(s.in.From)
+			}
 		}
 		s.suggest(m.Peers.All())
 		n.seek.Denied(s.in.From, m.Nonce, min(m.Wait, s.p.FullWait), s.now)
@@ -231,13 +234,13 @@ func (s *step) onOffer() {
 	n.seek.Offered(o, m.Nonce, s.now, s.p.OfferTie, &n.rng)
 }
 
-// suggest keeps one of peers to be asked in the next round.
+// suggest keeps the first of peers, which was drawn by how much it can hold, to be asked in
+// the next round.
 func (s *step) suggest(peers []ident.Handle) {
-	if len(peers) == 0 || s.n.hint != ident.None {
-		return
-	}
-	if h := peers[s.n.rng.Intn(len(peers))]; h != s.n.self {
-		s.n.hint = h
+	for _, h := range peers {
+		if s.n.hint == ident.None && h != s.n.self && s.n.holds(h) < 0 {
+			s.n.hint = h
+		}
 	}
 }
 
@@ -261,6 +264,7 @@ func (s *step) onAccept() {
 	n.first, n.fruitless = false, 0
 	n.tickets.keep(Ticket{s.in.From, m.Ticket})
 	s.learn(m.Peers.All())
+	s.suggest(m.Peers.All())
 	s.adopt(attachment{peer: s.in.From, token: m.Token, thin: m.Thin})
 	s.heardTier(m.Storm, m.Tier)
 	s.out.add(Effect{Kind: EffectSave})

@@ -49,7 +49,7 @@ func (s *step) enqueueKeepalive(m *wire.Keepalive) {
 func (s *step) push(from ident.Handle, cost uint16, w work) {
 	q := &s.env.Super.queue
 	if !q.made {
-		q.line = slots.NewQueue(s.p.Queue, s.p.AttachRate, s.p.QueueLife)
+		q.line = slots.NewQueue(s.p.Queue, s.attachRate(), s.p.QueueLife)
 		q.made, q.long = true, vtime.Never
 	}
 	i := q.count % uint32(s.p.Queue)

@@ -60,6 +60,9 @@ func (sn *Supernode) refer(mark func(ident.Handle)) {
 	for _, h := range sn.tell.lost {
 		mark(h)
 	}
+	for _, x := range sn.large {
+		mark(x.peer)
+	}
 	for _, h := range sn.standbys {
 		mark(h)
 	}

@@ -28,7 +28,7 @@ const tierFresh = vtime.Second
 func (s *step) newCalendar() slots.Calendar {
 	p := s.p
 	return slots.NewCalendar(slots.Params{
-		Rate: p.AttachRate, Burst: p.AttachBurst, Horizon: p.SlotHorizon, Grace: p.SlotGrace,
+		Rate: s.attachRate(), Burst: s.attachBurst(), Horizon: p.SlotHorizon, Grace: p.SlotGrace,
 		SecondWait: p.SecondWait, SecondBelow: p.SecondBelow, TicketSlots: p.TicketSlots,
 		LoadedAfter: p.LoadedAfter, GroupShare: p.GroupShare, StormFrom: p.StormFrom,
 		FullWait: p.FullWait, SecondRetry: p.SecondRetry,

@@ -110,9 +110,13 @@ func (s *step) fullWait() vtime.Duration {
 	return vtime.Duration(s.n.rng.Between(int64(s.p.FullWait/60), int64(s.p.FullWait)))
 }
 
-// alternates draws living supernodes to name to from.
+// alternates draws living supernodes to name to from; the first of them by how much each
+// can hold.
 func (s *step) alternates(from ident.Handle) (p wire.Peers) {
 	sn := s.env.Super
+	if h := s.drawBySlots(); h != ident.None && h != from && h != s.n.self {
+		p.Add(h)
+	}
 	for range 2 * wire.MaxPeers {
 		if len(p.All()) == min(wire.MaxPeers, sn.roster.Usable()-1) {
 			break

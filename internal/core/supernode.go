@@ -60,15 +60,17 @@ type Supernode struct {
 	remind    vtime.Time // when those who are still here are told again
 	reminders uint8
 
-	tell      telling
-	standbys  standbys
-	standbyAt vtime.Time // when they are looked after next
-	channels  []channel  // sorted by number
-	act       []directory.Action
-	due       []directory.Refresh
-	again     []directory.Retry
-	probes    []liveness.Action
-	news      []roster.Member
+	tell       telling
+	large      []large
+	largeSlots uint64 // of all of large
+	standbys   standbys
+	standbyAt  vtime.Time // when they are looked after next
+	channels   []channel  // sorted by number
+	act        []directory.Action
+	due        []directory.Refresh
+	again      []directory.Retry
+	probes     []liveness.Action
+	news       []roster.Member
 }
 
 // promote makes a supernode of the node. Its attachments end once it serves: it can be

@@ -89,7 +89,7 @@ func (s *step) tellDue() {
 
 // tellShare is how many nodes are told in one tellEvery.
 func (s *step) tellShare() int {
-	return max(1, s.p.AttachRate*int(tellEvery)/int(vtime.Second))
+	return max(1, s.attachRate()*int(tellEvery)/int(vtime.Second))
 }
 
 // tellOne tells a node what concerns it, and reports whether anything does.
