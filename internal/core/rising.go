@@ -55,7 +55,7 @@ func (s *step) riseDue() {
 		s.verify()
 	}
 	s.reached()
-	if r.able && s.env.Super == nil && r.draw.Draw(s.tierPolicy(), s.now, &n.rng) {
+	if r.able && s.env.Super == nil && r.draw.Draw(s.tierPolicy(), r.reach.Settled(), s.now, &n.rng) {
 		s.promote()
 	}
 }

@@ -50,7 +50,7 @@ func (c *crowd) tick(sec int) {
 		if i%20 == sec%20 {
 			n.Hear(&c.p, c.reports[i%len(c.reports)])
 		}
-		if n.Draw(&c.p, now, &c.r) {
+		if n.Draw(&c.p, true, now, &c.r) {
 			c.joined[i] = true
 			c.supers++
 		}

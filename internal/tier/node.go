@@ -38,14 +38,28 @@ func (n *Node) Hear(p *Policy, rep Report) {
 	n.heard, n.news = rep, true
 }
 
-// Draw reports whether the node promotes itself now. It is the caller's to call at Next.
-func (n *Node) Draw(p *Policy, now vtime.Time, r *seed.Rand) bool {
+// Who has been up at one address for long is likelier to stay: of Skype's supernodes 17 %
+// of those younger than an hour were up a day later, and 74 % of those older than three
+// days. So others have a quarter of the odds, unless the tier is pressed: a rule that kept
+// them out would keep a network down whose machines have all rebooted.
+const (
+	newcomerShare = 4
+	pressed       = 115 // utilisation of 0.9
+)
+
+// Draw reports whether the node promotes itself now. settled says that it has been
+// reachable at one address for a while. It is the caller's to call at Next.
+func (n *Node) Draw(p *Policy, settled bool, now vtime.Time, r *seed.Rand) bool {
 	if now < n.next || !n.news {
 		return false
 	}
 	n.next = now.Add(p.Period)
 	n.news = false
-	return n.odds(p, n.heard).Draw(r)
+	o := n.odds(p, n.heard)
+	if !settled && n.heard.Util <= pressed {
+		o.Den *= newcomerShare
+	}
+	return o.Draw(r)
 }
 
 // Next returns when Draw has something to do: Never while there is no news.

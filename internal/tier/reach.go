@@ -33,6 +33,7 @@ type Reach struct {
 	got    uint8 // dial-backs in this attempt
 	want   uint8
 	failed uint8 // attempts in a row that failed
+	proofs uint8 // attempts in a row that succeeded, since the start or a change of the network
 }
 
 // WantDialBacks returns how many dial-backs there can be: as many as the policy wants, or
@@ -43,6 +44,13 @@ func (p *Policy) WantDialBacks(supernodes int) int {
 
 // Verified reports whether the node counts as reachable.
 func (r *Reach) Verified(now vtime.Time) bool { return r.until > now }
+
+// settledProofs is how many proofs in a row make a node settled: up for 16 min at least,
+// 20 on average.
+const settledProofs = 3
+
+// Settled reports whether the node has been up and reachable at one address for a while.
+func (r *Reach) Settled() bool { return r.proofs >= settledProofs }
 
 // Due ends an attempt whose time is up and begins one whose time has come. It returns the
 // nonce to ask for dial-backs with, or false when nothing is to be sent. want is
@@ -113,7 +121,9 @@ func (r *Reach) end(now vtime.Time, rnd *seed.Rand) {
 	gap := int64(reachGap)
 	if r.got == r.want {
 		r.failed, r.until = 0, now.Add(reachGood)
+		r.proofs = min(r.proofs+1, 254)
 	} else {
+		r.proofs = 0
 		gap = int64(reachRetry) << r.failed
 		r.failed = min(r.failed+1, reachDouble)
 	}

@@ -206,10 +206,10 @@ func TestReportsAreNotBelieved(t *testing.T) {
 			for _, rep := range reports {
 				node.Hear(&p, rep)
 			}
-			if node.Draw(&p, vtime.Time(p.Period), &r) {
+			if node.Draw(&p, true, vtime.Time(p.Period), &r) {
 				n++
 			}
-			if node.Draw(&p, vtime.Time(3*p.Period), &r) {
+			if node.Draw(&p, true, vtime.Time(3*p.Period), &r) {
 				t.Fatal("one report was drawn upon twice")
 			}
 		}
@@ -251,7 +251,7 @@ func TestTierAllocatesNothing(t *testing.T) {
 		now += second
 		s.Report(ident.Handle(now/second%100+1), 90, 100, now)
 		n.Hear(&p, Report{Util: s.Mean(90, 100, now), Supernodes: 100, Eligible: 2000})
-		n.Draw(&p, now, &r)
+		n.Draw(&p, true, now, &r)
 		a.Due(&p, Census{Supernodes: 3, Eligible: 5}, now, &r)
 	}); x != 0 {
 		t.Fatalf("a step allocates %v times", x)
@@ -266,5 +266,56 @@ func BenchmarkMean(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Mean(64, 100, second)
+	}
+}
+
+// TestNewcomersHold: in need, who has just come draws with a quarter of the odds of who has
+// been up for long, and with the same when the tier is pressed.
+func TestNewcomersHold(t *testing.T) {
+	p, r := usual(), seed.New(3)
+	rises := func(u Load, settled bool) (k int) {
+		for range 20_000 {
+			var n Node
+			n.Start(&p, 0, &r)
+			n.Hear(&p, Report{Util: u, Supernodes: 100, Eligible: 100})
+			if n.Draw(&p, settled, vtime.Time(p.Period), &r) {
+				k++
+			}
+		}
+		return k
+	}
+	old, fresh := rises(110, true), rises(110, false)
+	if old < 7000 || fresh*3 > old || fresh*5 < old {
+		t.Errorf("at 0.86: %d settled nodes rise of 20000, and %d newcomers", old, fresh)
+	}
+	if old, fresh = rises(130, true), rises(130, false); fresh*10 < old*9 {
+		t.Errorf("beyond full: %d settled nodes rise of 20000, and %d newcomers", old, fresh)
+	}
+}
+
+// TestSettled: a node is settled after three proofs in a row, and no longer after a failure.
+func TestSettled(t *testing.T) {
+	r := seed.New(4)
+	var x Reach
+	attempt := func(good bool) {
+		now := x.Next()
+		nonce, _ := x.Due(1, now, &r)
+		if good {
+			x.Confirm(nonce, 5, 0, now, &r)
+		} else {
+			x.Due(1, x.Next(), &r)
+		}
+	}
+	for k := range 3 {
+		if x.Settled() {
+			t.Fatalf("settled after %d proofs", k)
+		}
+		attempt(true)
+	}
+	if !x.Settled() {
+		t.Fatal("not settled after three proofs")
+	}
+	if attempt(false); x.Settled() {
+		t.Fatal("still settled after a failure")
 	}
 }
