@@ -167,6 +167,10 @@ func (s *step) join() {
 // that they name: each has named others, who may have room.
 const fullRounds = 2
 
+// leads is how many words in a row of those who serve no more are followed at once: they
+// may name the dead.
+const leads = 3
+
 // roundFailed decides when to try again.
 func (s *step) roundFailed(class wire.Class) {
 	n, cache := s.n, attach.Cache(s.env.Cache)
@@ -191,6 +195,10 @@ func (s *step) roundFailed(class wire.Class) {
 		wait = n.seek.Wait()
 	case s.p.RetryPause > 0:
 		wait = s.p.RetryPause
+	case n.hint != ident.None && n.fruitless%(leads+1) != 0:
+		// Somebody who serves no more has answered, and named one who may: what was
+		// silent until now may be there again.
+		wait = vtime.Duration(r.Between(0, int64(s.p.BackoffMin)))
 	case quiet < s.p.QuickRounds:
 		wait = vtime.Duration(r.Between(0, int64(s.p.BackoffMin)))
 	default:
@@ -216,8 +224,8 @@ func (s *step) onOffer() {
 	if m.Status != wire.OfferSlot {
 		if m.Status == wire.OfferNotServing {
 			attach.Cache(s.env.Cache).Bad(s.in.From)
-			if len(m.Peers.All()) > 0 {
-				s.noHeir(s.in.From)
+			if n.lasting() > 0 && len(m.Peers.All()) > 0 {
+				s.noHeir(s.in.From) // an orphan may need it yet
 			}
 		}
 		s.suggest(m.Peers.All())
