@@ -8,10 +8,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ada420b6/overlay"
@@ -57,7 +57,7 @@ type nodeState struct {
 const (
 	joinPatience = time.Minute     // for one node to become attached
 	callPatience = 2 * time.Second // for one call
-	callers      = 4               // calls at a time in each process
+	callers      = 16              // calls at a time in each process
 )
 
 func loginCommand(args []string) error {
@@ -189,18 +189,20 @@ func (h *host) report() (states []nodeState) {
 	return states
 }
 
-// callAll calls every name, from any node of this process, until each has answered.
+// callAll calls every name, from the nodes of this process in turn, until each has
+// answered.
 func (h *host) callAll(names []string) {
 	todo := make(chan string, len(names))
 	for _, name := range names {
 		todo <- name
 	}
 	var left, work sync.WaitGroup
+	var turn atomic.Int64
 	left.Add(len(names))
 	for range callers {
 		work.Go(func() { // ends when todo is closed: all have answered, or ctx has ended
 			for name := range todo {
-				switch err := h.call(name); {
+				switch err := h.call(int(turn.Add(1)), name); {
 				case err == nil:
 					h.say(word{Called: name})
 					left.Done()
@@ -218,9 +220,9 @@ func (h *host) callAll(names []string) {
 }
 
 // call calls a node by its name and checks who answers.
-func (h *host) call(name string) error {
+func (h *host) call(turn int, name string) error {
 	up := h.up()
-	from := up[rand.IntN(len(up))]
+	from := up[turn%len(up)]
 	ctx, cancel := context.WithTimeout(h.ctx, callPatience)
 	defer cancel()
 	c, err := from.DialContext(ctx, "tcp", name+":hello")

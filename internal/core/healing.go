@@ -37,6 +37,12 @@ func (s *step) seekDue() {
 	if n.seek.Phase == attach.Idle {
 		n.seek.Rest(s.now)
 	}
+	if h := n.hint; h != ident.None && n.seek.Lone(s.now, s.p.OfferTie) && n.budget.Left(s.now, s.p.PacketBudget) > 1 {
+		n.hint = ident.None
+		if s.askAlso(h) {
+			n.seek.Longer(s.now)
+		}
+	}
 	// A round can fail at once, and the next one begin at once, but each begun round
 	// has a deadline in the future: this ends.
 	for range 4 {
@@ -84,7 +90,7 @@ func (s *step) round(class wire.Class) {
 	}
 	width := s.p.ProbeWidth
 	if class == wire.ClassOrphan {
-		width = min(s.p.ProbeMax, s.p.ProbeWidth<<min(quiet, 8))
+		width = min(s.p.ProbeMax, s.p.ProbeWidth<<min(n.seek.Deaf(), 8))
 	}
 	var buf [attach.MaxAsked]ident.Handle
 	cands := s.candidates(buf[:0], min(width, left, attach.MaxAsked))
@@ -191,12 +197,24 @@ func (s *step) roundFailed(class wire.Class) {
 		wait = n.seek.Wait()
 	case s.p.RetryPause > 0:
 		wait = s.p.RetryPause
+	case n.hint != ident.None:
+		wait = vtime.Duration(r.Between(0, int64(s.p.BackoffMin)))
+	case quiet > 0 && n.seek.Complete():
+		wait = vtime.Duration(r.Between(0, int64(s.untilServed(quiet-n.seek.Deaf()))))
 	case quiet < s.p.QuickRounds:
 		wait = vtime.Duration(r.Between(0, int64(s.p.BackoffMin)))
 	default:
 		wait = vtime.Duration(r.Between(int64(s.p.BackoffMin), int64(s.p.BackoffMax)))
 	}
 	n.seek.Rest(s.now.Add(wait))
+}
+
+// untilServed bounds the pause after rounds in which everybody has answered, and nobody
+// serves: all have rebooted. They are the right ones to ask, one of them will serve or
+// know who does in a moment. Such a round takes no time, so that its pause has to: with
+// the short ones of a silent round the budget would be gone before the tier is back.
+func (s *step) untilServed(rounds int) vtime.Duration {
+	return min(s.p.BackoffMin<<min(max(0, rounds-2), 16), s.p.BackoffMax)
 }
 
 // Awaits reports whether b is an Offer that answers the round of probes under way. Only
@@ -219,8 +237,10 @@ func (s *step) onOffer() {
 			if len(m.Peers.All()) > 0 {
 				s.noHeir(s.in.From)
 			}
+			s.askInstead(m.Peers.All())
+		} else {
+			s.suggest(m.Peers.All())
 		}
-		s.suggest(m.Peers.All())
 		n.seek.Denied(s.in.From, m.Nonce, min(m.Wait, s.p.FullWait), s.now)
 		return
 	}
@@ -231,7 +251,40 @@ func (s *step) onOffer() {
 	s.learn([]ident.Handle{s.in.From})
 	wait := min(m.Wait, s.p.SlotHorizon)
 	o := attach.Offer{Peer: s.in.From, Slot: m.Slot, Cookie: m.Cookie, At: s.now.Add(wait), Load: m.Load}
+	if wait > s.p.OfferTie {
+		s.suggest(m.Peers.All()) // should there be no other offer to choose from
+	}
 	n.seek.Offered(o, m.Nonce, s.now, s.p.OfferTie, &n.rng)
+}
+
+// askInstead asks one of peers in the round under way, in the place of the one who has
+// named them and serves no more; else in the next round.
+func (s *step) askInstead(peers []ident.Handle) {
+	n := s.n
+	if len(peers) == 0 {
+		return
+	}
+	h := peers[n.rng.Intn(len(peers))]
+	if h == n.self || n.holds(h) >= 0 {
+		return
+	}
+	if n.budget.Left(s.now, s.p.PacketBudget) <= 1 { // one is kept for the attach
+		s.suggest(peers)
+		return
+	}
+	s.askAlso(h)
+}
+
+// askAlso asks h in the round under way, and reports whether it does.
+func (s *step) askAlso(h ident.Handle) bool {
+	n := s.n
+	if !n.seek.Also(h) {
+		return false
+	}
+	m := s.probeFor(h, wire.Class(n.seek.Class), n.seek.Nonce)
+	s.out.sendPlain(h, m.Append(s.out.begin(), s.env.Book))
+	n.budget.Spend(1)
+	return true
 }
 
 // suggest keeps the first of peers, which was drawn by how much it can hold, to be asked in
