@@ -44,7 +44,7 @@ func command(args []string) int {
 }
 
 func storyCommand(args []string) int {
-	c := config{}
+	c := config{watch: believed}
 	flags := flag.NewFlagSet("reboot", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // an error is one line
 	flags.IntVar(&c.processes, "processes", 8, "how many processes, 2 to 16")

@@ -27,6 +27,7 @@ const (
 type config struct {
 	processes, each, kill int
 	down                  time.Duration
+	watch                 time.Duration // after the kill, at least
 	json                  bool
 }
 
@@ -338,7 +339,7 @@ func (s *story) heal(ctx context.Context, r *result) error {
 		return fmt.Errorf("%d of %d nodes are attached, %d answer: %w", r.Attached, r.Nodes, s.count(func(v *nodeView) bool { return !v.called.IsZero() }), err)
 	}
 	s.tell.say("all nodes are attached and have answered a call by their name")
-	known := func() bool { return time.Since(s.killed) > believed && s.count(well) == r.Nodes }
+	known := func() bool { return time.Since(s.killed) > s.config.watch && s.count(well) == r.Nodes }
 	err = s.until(ctx, healPatience, "staying attached", known)
 	s.remember()
 	return errors.Join(err, ctx.Err())

@@ -357,7 +357,8 @@ func (s *step) learn(peers []ident.Handle) {
 	}
 	// A search that found nobody to ask goes on as soon as there is somebody. The pause
 	// keeps those who heard of a new supernode together from coming together.
-	if learned && n.dry && n.seek.Phase == attach.Resting {
+	waits := n.seek.Phase == attach.Resting || n.seek.Phase == attach.Asking && len(n.seek.Asked()) == 0
+	if learned && n.dry && waits {
 		n.dry = false
 		n.seek.Rest(s.now.Add(vtime.Duration(n.rng.Between(0, int64(s.p.BackoffMin)))))
 	}

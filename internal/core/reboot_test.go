@@ -39,3 +39,24 @@ func TestEverybodyRebootsAtOnce(t *testing.T) {
 		t.Errorf("%.1f packets each and %d by one, want at most 11 and 20", float64(sent)/n, most)
 	}
 }
+
+// TestSecondSoonAfterTheFirst: who came when there was one supernode has nobody to ask for
+// a second attachment, and asks as soon as it hears of another, not in minutes.
+func TestSecondSoonAfterTheFirst(t *testing.T) {
+	const n = 20
+	l := newLab(t, n)
+	for i := range n {
+		l.start(ident.Handle(i+1), 0)
+	}
+	l.run(15 * vtime.Second)
+	lone := 0
+	for _, h := range l.upAll() {
+		x := l.host(h)
+		if at := x.node.Attachments(&x.env); x.env.Super == nil && at[1] == ident.None {
+			lone++
+		}
+	}
+	if lone > 0 {
+		t.Errorf("%d of %d nodes have one attachment after 15 s: %s", lone, n, l.describe())
+	}
+}
