@@ -94,10 +94,15 @@ func (s *Seeker) Ask(cands []ident.Handle, class uint8, nonce uint64, now vtime.
 	s.asked = uint8(copy(s.cands[:], cands))
 }
 
+// Far reports whether the round is over and the best offer is further away than tie.
+func (s *Seeker) Far(now vtime.Time, tie vtime.Duration) bool {
+	return s.Phase == Asking && now >= s.until && s.offers > 0 && s.held.At > now.Add(tie)
+}
+
 // Lone reports whether the round is over with one offer only, that is further away than
 // tie: there is no choice yet.
 func (s *Seeker) Lone(now vtime.Time, tie vtime.Duration) bool {
-	return s.Phase == Asking && now >= s.until && s.offers == 1 && s.held.At > now.Add(tie)
+	return s.offers == 1 && s.Far(now, tie)
 }
 
 // Longer gives the round as long again as it has taken, for one who was asked late.

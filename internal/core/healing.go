@@ -43,6 +43,9 @@ func (s *step) seekDue() {
 			n.seek.Longer(s.now)
 		}
 	}
+	if class == wire.ClassOrphan && n.seek.Far(s.now, s.p.OfferTie) && s.rejoin() {
+		return
+	}
 	// A round can fail at once, and the next one begin at once, but each begun round
 	// has a deadline in the future: this ends.
 	for range 4 {

@@ -60,3 +60,34 @@ func TestSecondSoonAfterTheFirst(t *testing.T) {
 		t.Errorf("%d of %d nodes have one attachment after 15 s: %s", lone, n, l.describe())
 	}
 }
+
+// TestServesRatherThanWaits: a supernode that has rebooted is offered a slot far away,
+// because the others have more to do than they can. It serves, and does not queue up.
+func TestServesRatherThanWaits(t *testing.T) {
+	const n = 60
+	l := newLab(t, n)
+	l.policy.AttachRate, l.policy.AttachBurst = 1, 1
+	for i := range n {
+		l.start(ident.Handle(i+1), vtime.Duration(i)*vtime.Second)
+	}
+	l.run(2 * vtime.Minute)
+	var one ident.Handle // of the supernodes
+	for _, h := range l.upAll() {
+		if l.host(h).env.Super == nil {
+			l.reboot(h, 3*vtime.Second)
+		} else {
+			one = h
+		}
+	}
+	l.run(6 * vtime.Second) // all have asked for a slot
+	l.reboot(one, 0)
+	l.run(l.policy.StartSpread + vtime.Second)
+	x := l.host(one)
+	if x.env.Super == nil {
+		t.Fatalf("it does not serve: seek %+v; %s", x.node.seek, l.describe())
+	}
+	l.run(5 * vtime.Second)
+	if got := x.env.Super.Members(); got < l.policy.MinTier {
+		t.Errorf("it knows %d supernodes, there are %d at least: %s", got, l.policy.MinTier, l.describe())
+	}
+}
