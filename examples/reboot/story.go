@@ -13,7 +13,7 @@ import (
 
 const (
 	defaultDown    = 5 * time.Second
-	growPatience   = 30 * time.Second // for all nodes to join and the tier to form
+	growPatience   = 60 * time.Second // for all nodes to join and the tier to form
 	secondPatience = 10 * time.Second // for second attachments
 	healPatience   = 60 * time.Second
 	reportEvery    = 200 * time.Millisecond
