@@ -132,7 +132,7 @@ func (s *Seeker) Silent(i int) bool { return s.answered&(1<<i) == 0 }
 
 // answer notes that from has answered the round's nonce for the first time.
 func (s *Seeker) answer(from ident.Handle, nonce uint64) bool {
-	if s.Phase != Asking || nonce != s.Nonce {
+	if s.Phase != Asking && s.Phase != Holding || nonce != s.Nonce {
 		return false
 	}
 	for i, h := range s.Asked() {
@@ -149,6 +149,12 @@ func (s *Seeker) answer(from ident.Handle, nonce uint64) bool {
 // it.
 func (s *Seeker) Offered(o Offer, nonce uint64, now vtime.Time, tie vtime.Duration, r *seed.Rand) {
 	if !s.answer(o.Peer, nonce) {
+		return
+	}
+	if s.Phase == Holding { // it came late, and may be better than what is in hand
+		if o.At.Add(tie) <= s.held.At {
+			s.held, s.until = o, vtime.Later(now, o.At)
+		}
 		return
 	}
 	s.Heard()
@@ -174,7 +180,7 @@ const graceful = 50 * vtime.Millisecond
 // Denied takes the answer of one that is full (wait is how long to stay away), or is no
 // supernode (wait 0).
 func (s *Seeker) Denied(from ident.Handle, nonce uint64, wait vtime.Duration, now vtime.Time) {
-	if !s.answer(from, nonce) {
+	if !s.answer(from, nonce) || s.Phase == Holding {
 		return
 	}
 	if wait > 0 {

@@ -220,11 +220,12 @@ func (s *step) untilServed(rounds int) vtime.Duration {
 	return min(s.p.BackoffMin<<min(max(0, rounds-2), 16), s.p.BackoffMax)
 }
 
-// Awaits reports whether b is an Offer that answers the round of probes under way. Only
-// such a one is looked into: it comes from outside of any session, and the peers and
-// addresses in it are believed.
+// Awaits reports whether b is an Offer that answers the latest round of probes, while no
+// slot of it has come. Only such a one is looked into: it comes from outside of any
+// session, and the peers and addresses in it are believed.
 func (n *Node) Awaits(b []byte) bool {
-	return wire.KindOf(b) == wire.KindOffer && n.seek.Phase == attach.Asking && wire.NonceOf(b) == n.seek.Nonce
+	open := n.seek.Phase == attach.Asking || n.seek.Phase == attach.Holding
+	return wire.KindOf(b) == wire.KindOffer && open && wire.NonceOf(b) == n.seek.Nonce
 }
 
 func (s *step) onOffer() {
