@@ -209,7 +209,7 @@ var effects = map[string]struct {
 
 	"Replicas":      {disaster, usual, 4},
 	"RecordRefresh": {disaster, usual, time.Minute},
-	"LookupHedge":   {disaster, usual, 100 * time.Millisecond},
+	"LookupHedge":   {disaster, usual, 20 * time.Millisecond},
 	"LookupTimeout": {disaster, usual, 500 * time.Millisecond},
 	"PutRetry":      {disaster, usual, 400 * time.Millisecond},
 

@@ -213,3 +213,30 @@ func TestNamedFirst(t *testing.T) {
 		t.Errorf("after all was forgotten one was asked %d times of 1000", counts[1007])
 	}
 }
+
+// TestLateOffer: an offer that comes after the round was decided replaces a later slot in
+// hand, and nothing else does.
+func TestLateOffer(t *testing.T) {
+	r := seed.New(3)
+	const tie = 2 * vtime.Second
+	var s Seeker
+	s.Ask([]ident.Handle{1, 2, 3}, 1, 5, 0, vtime.Second)
+	s.Offered(Offer{Peer: 1, At: vtime.Time(8 * vtime.Second)}, 5, vtime.Time(vtime.Millisecond), tie, &r)
+	now := s.Deadline()
+	if d := s.Due(now, vtime.Second, 3); d != Nothing || s.Phase != Holding {
+		t.Fatalf("decision %d, phase %d, want to hold a slot", d, s.Phase)
+	}
+	s.Offered(Offer{Peer: 2, At: vtime.Time(7 * vtime.Second)}, 5, now, tie, &r)
+	s.Denied(9, 5, vtime.Second, now)
+	if s.Held().Peer != 1 || s.Deadline() != vtime.Time(8*vtime.Second) {
+		t.Fatalf("an offer that is as good changed the slot in hand to %+v at %v", s.Held(), s.Deadline())
+	}
+	s.Offered(Offer{Peer: 3, At: now}, 4, now, tie, &r) // of another round
+	if s.Held().Peer != 1 {
+		t.Fatal("an offer of another round was taken")
+	}
+	s.Offered(Offer{Peer: 3, At: now}, 5, now, tie, &r)
+	if d := s.Due(now, vtime.Second, 3); d != Join || s.Held().Peer != 3 {
+		t.Fatalf("decision %d at %d, want to join 3 now", d, s.Held().Peer)
+	}
+}

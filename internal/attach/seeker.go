@@ -50,7 +50,7 @@ type Seeker struct {
 	answered uint8          // bit i: asked[i] has answered
 	busy     bool           // somebody answered that he is full
 	tries    uint8          // attaches sent for the offer held
-	quiet    uint16         // rounds in a row without any answer
+	quiet    uint16         // rounds in a row without an answer of a supernode
 	wait     vtime.Duration // the shortest wait named by whoever is full
 	began    vtime.Time
 	until    vtime.Time
@@ -58,6 +58,8 @@ type Seeker struct {
 	cands    [MaxAsked]ident.Handle
 	held     Offer  // the earliest offer so far; in Holding and Joining the one chosen
 	lots     uint16 // of the offers as good as held, held included
+	offers   uint8  // offers in this round
+	deaf     uint8  // of the quiet rounds, those in which somebody was silent
 }
 
 // Deadline returns when Due has to be asked, vtime.Never when Idle.
@@ -78,14 +80,48 @@ func (s *Seeker) Rest(t vtime.Time) { s.Phase, s.until = Resting, t }
 // who are none or none any more, brings a node no nearer.
 func (s *Seeker) Quiet() int { return int(s.quiet) }
 
+// Deaf returns in how many of these somebody who was asked was silent. In the others
+// everybody has answered that he is no supernode.
+func (s *Seeker) Deaf() int { return int(s.deaf) }
+
 // Heard notes that somebody answered, so that the next rounds are quick and narrow.
-func (s *Seeker) Heard() { s.quiet = 0 }
+func (s *Seeker) Heard() { s.quiet, s.deaf = 0, 0 }
 
 // Ask begins a round: the caller sends a probe with nonce to each of cands.
 func (s *Seeker) Ask(cands []ident.Handle, class uint8, nonce uint64, now vtime.Time, patience vtime.Duration) {
 	invariant.Check(len(cands) <= MaxAsked, "attach: a round asks more than MaxAsked")
-	*s = Seeker{Phase: Asking, Class: class, quiet: s.quiet, Nonce: nonce, began: now, until: now.Add(patience)}
+	*s = Seeker{Phase: Asking, Class: class, quiet: s.quiet, deaf: s.deaf, Nonce: nonce, began: now, until: now.Add(patience)}
 	s.asked = uint8(copy(s.cands[:], cands))
+}
+
+// Far reports whether the round is over and the best offer is further away than tie.
+func (s *Seeker) Far(now vtime.Time, tie vtime.Duration) bool {
+	return s.Phase == Asking && now >= s.until && s.offers > 0 && s.held.At > now.Add(tie)
+}
+
+// Lone reports whether the round is over with one offer only, that is further away than
+// tie: there is no choice yet.
+func (s *Seeker) Lone(now vtime.Time, tie vtime.Duration) bool {
+	return s.offers == 1 && s.Far(now, tie)
+}
+
+// Longer gives the round as long again as it has taken, for one who was asked late.
+func (s *Seeker) Longer(now vtime.Time) { s.until = now.Add(now.Sub(s.began) + graceful) }
+
+// Also adds h to those asked in the round under way, and reports whether it is to be sent
+// a probe: there is room, and it was not asked yet.
+func (s *Seeker) Also(h ident.Handle) bool {
+	if s.Phase != Asking || s.asked == MaxAsked {
+		return false
+	}
+	for _, x := range s.Asked() {
+		if x == h {
+			return false
+		}
+	}
+	s.cands[s.asked] = h
+	s.asked++
+	return true
 }
 
 // Asked returns who was asked in this round.
@@ -96,7 +132,7 @@ func (s *Seeker) Silent(i int) bool { return s.answered&(1<<i) == 0 }
 
 // answer notes that from has answered the round's nonce for the first time.
 func (s *Seeker) answer(from ident.Handle, nonce uint64) bool {
-	if s.Phase != Asking || nonce != s.Nonce {
+	if s.Phase != Asking && s.Phase != Holding || nonce != s.Nonce {
 		return false
 	}
 	for i, h := range s.Asked() {
@@ -115,7 +151,14 @@ func (s *Seeker) Offered(o Offer, nonce uint64, now vtime.Time, tie vtime.Durati
 	if !s.answer(o.Peer, nonce) {
 		return
 	}
-	s.quiet = 0
+	if s.Phase == Holding { // it came late, and may be better than what is in hand
+		if o.At.Add(tie) <= s.held.At {
+			s.held, s.until = o, vtime.Later(now, o.At)
+		}
+		return
+	}
+	s.Heard()
+	s.offers++
 	switch {
 	case s.lots == 0 || o.At.Add(tie) <= s.held.At:
 		s.held, s.lots = o, o.lots()
@@ -137,11 +180,11 @@ const graceful = 50 * vtime.Millisecond
 // Denied takes the answer of one that is full (wait is how long to stay away), or is no
 // supernode (wait 0).
 func (s *Seeker) Denied(from ident.Handle, nonce uint64, wait vtime.Duration, now vtime.Time) {
-	if !s.answer(from, nonce) {
+	if !s.answer(from, nonce) || s.Phase == Holding {
 		return
 	}
 	if wait > 0 {
-		s.quiet = 0
+		s.Heard()
 		if !s.busy || wait < s.wait {
 			s.busy, s.wait = true, wait
 		}
@@ -151,10 +194,13 @@ func (s *Seeker) Denied(from ident.Handle, nonce uint64, wait vtime.Duration, no
 
 // settle ends the round as soon as everybody has answered.
 func (s *Seeker) settle(now vtime.Time) {
-	if s.answered == 1<<s.asked-1 {
+	if s.Complete() {
 		s.until = now
 	}
 }
+
+// Complete reports whether everybody who was asked in this round has answered.
+func (s *Seeker) Complete() bool { return s.asked > 0 && s.answered == 1<<s.asked-1 }
 
 // Decision is what a Seeker wants at its deadline.
 type Decision uint8
@@ -183,8 +229,11 @@ func (s *Seeker) Due(now vtime.Time, retry vtime.Duration, tries int) Decision {
 			}
 			return s.join(now, retry)
 		}
-		if !s.busy && s.quiet < 1<<16-1 {
-			s.quiet++
+		if !s.busy {
+			s.quiet = min(s.quiet+1, 1<<16-2)
+			if !s.Complete() {
+				s.deaf = min(s.deaf+1, 254)
+			}
 		}
 		return Failed
 	case Holding:

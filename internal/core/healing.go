@@ -37,6 +37,15 @@ func (s *step) seekDue() {
 	if n.seek.Phase == attach.Idle {
 		n.seek.Rest(s.now)
 	}
+	if h := n.hint; h != ident.None && n.seek.Lone(s.now, s.p.OfferTie) && n.budget.Left(s.now, s.p.PacketBudget) > 1 {
+		n.hint = ident.None
+		if s.askAlso(h) {
+			n.seek.Longer(s.now)
+		}
+	}
+	if class == wire.ClassOrphan && n.seek.Far(s.now, s.p.OfferTie) && s.rejoin() {
+		return
+	}
 	// A round can fail at once, and the next one begin at once, but each begun round
 	// has a deadline in the future: this ends.
 	for range 4 {
@@ -84,7 +93,7 @@ func (s *step) round(class wire.Class) {
 	}
 	width := s.p.ProbeWidth
 	if class == wire.ClassOrphan {
-		width = min(s.p.ProbeMax, s.p.ProbeWidth<<min(quiet, 8))
+		width = min(s.p.ProbeMax, s.p.ProbeWidth<<min(n.seek.Deaf(), 8))
 	}
 	var buf [attach.MaxAsked]ident.Handle
 	cands := s.candidates(buf[:0], min(width, left, attach.MaxAsked))
@@ -199,6 +208,8 @@ func (s *step) roundFailed(class wire.Class) {
 		// Somebody who serves no more has answered, and named one who may: what was
 		// silent until now may be there again.
 		wait = vtime.Duration(r.Between(0, int64(s.p.BackoffMin)))
+	case quiet > 0 && n.seek.Complete():
+		wait = vtime.Duration(r.Between(0, int64(s.untilServed(quiet-n.seek.Deaf()))))
 	case quiet < s.p.QuickRounds:
 		wait = vtime.Duration(r.Between(0, int64(s.p.BackoffMin)))
 	default:
@@ -207,11 +218,20 @@ func (s *step) roundFailed(class wire.Class) {
 	n.seek.Rest(s.now.Add(wait))
 }
 
-// Awaits reports whether b is an Offer that answers the round of probes under way. Only
-// such a one is looked into: it comes from outside of any session, and the peers and
-// addresses in it are believed.
+// untilServed bounds the pause after rounds in which everybody has answered, and nobody
+// serves: all have rebooted. They are the right ones to ask, one of them will serve or
+// know who does in a moment. Such a round takes no time, so that its pause has to: with
+// the short ones of a silent round the budget would be gone before the tier is back.
+func (s *step) untilServed(rounds int) vtime.Duration {
+	return min(s.p.BackoffMin<<min(max(0, rounds-2), 16), s.p.BackoffMax)
+}
+
+// Awaits reports whether b is an Offer that answers the latest round of probes, while no
+// slot of it has come. Only such a one is looked into: it comes from outside of any
+// session, and the peers and addresses in it are believed.
 func (n *Node) Awaits(b []byte) bool {
-	return wire.KindOf(b) == wire.KindOffer && n.seek.Phase == attach.Asking && wire.NonceOf(b) == n.seek.Nonce
+	open := n.seek.Phase == attach.Asking || n.seek.Phase == attach.Holding
+	return wire.KindOf(b) == wire.KindOffer && open && wire.NonceOf(b) == n.seek.Nonce
 }
 
 func (s *step) onOffer() {
@@ -227,8 +247,10 @@ func (s *step) onOffer() {
 			if n.lasting() > 0 && len(m.Peers.All()) > 0 {
 				s.noHeir(s.in.From) // an orphan may need it yet
 			}
+			s.askInstead(m.Peers.All())
+		} else {
+			s.suggest(m.Peers.All())
 		}
-		s.suggest(m.Peers.All())
 		n.seek.Denied(s.in.From, m.Nonce, min(m.Wait, s.p.FullWait), s.now)
 		return
 	}
@@ -239,7 +261,40 @@ func (s *step) onOffer() {
 	s.learn([]ident.Handle{s.in.From})
 	wait := min(m.Wait, s.p.SlotHorizon)
 	o := attach.Offer{Peer: s.in.From, Slot: m.Slot, Cookie: m.Cookie, At: s.now.Add(wait), Load: m.Load}
+	if wait > s.p.OfferTie {
+		s.suggest(m.Peers.All()) // should there be no other offer to choose from
+	}
 	n.seek.Offered(o, m.Nonce, s.now, s.p.OfferTie, &n.rng)
+}
+
+// askInstead asks one of peers in the round under way, in the place of the one who has
+// named them and serves no more; else in the next round.
+func (s *step) askInstead(peers []ident.Handle) {
+	n := s.n
+	if len(peers) == 0 {
+		return
+	}
+	h := peers[n.rng.Intn(len(peers))]
+	if h == n.self || n.holds(h) >= 0 {
+		return
+	}
+	if n.budget.Left(s.now, s.p.PacketBudget) <= 1 { // one is kept for the attach
+		s.suggest(peers)
+		return
+	}
+	s.askAlso(h)
+}
+
+// askAlso asks h in the round under way, and reports whether it does.
+func (s *step) askAlso(h ident.Handle) bool {
+	n := s.n
+	if !n.seek.Also(h) {
+		return false
+	}
+	m := s.probeFor(h, wire.Class(n.seek.Class), n.seek.Nonce)
+	s.out.sendPlain(h, m.Append(s.out.begin(), s.env.Book))
+	n.budget.Spend(1)
+	return true
 }
 
 // suggest keeps the first of peers, which was drawn by how much it can hold, to be asked in
@@ -312,7 +367,8 @@ func (s *step) learn(peers []ident.Handle) {
 	}
 	// A search that found nobody to ask goes on as soon as there is somebody. The pause
 	// keeps those who heard of a new supernode together from coming together.
-	if learned && n.dry && n.seek.Phase == attach.Resting {
+	waits := n.seek.Phase == attach.Resting || n.seek.Phase == attach.Asking && len(n.seek.Asked()) == 0
+	if learned && n.dry && waits {
 		n.dry = false
 		n.seek.Rest(s.now.Add(vtime.Duration(n.rng.Between(0, int64(s.p.BackoffMin)))))
 	}

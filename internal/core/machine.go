@@ -314,6 +314,10 @@ func (s *step) notServing(k wire.Kind) {
 		for i := range s.n.at {
 			o.Peers.Add(s.n.at[i].peer)
 		}
+		if s.n.count() == 0 { // it is on its way to one itself
+			o.Peers.Add(s.n.seek.Held().Peer)
+			o.Peers.Add(s.n.hint)
+		}
 		s.out.sendPlain(s.in.From, o.Append(s.out.begin(), s.env.Book))
 	case wire.KindAttach:
 		var m wire.Attach

@@ -131,6 +131,21 @@ func (s *step) onAppoint() {
 	}
 }
 
+// rejoin lets a node that was a supernode serve again at once when those that serve are so
+// far behind that it would have to wait for them: they need it more than it needs them.
+// It reports whether the node serves now.
+func (s *step) rejoin() bool {
+	n := s.n
+	if !n.wasSuper || n.role == RoleNode {
+		return false
+	}
+	with := n.seek.Held().Peer
+	s.promote()
+	s.env.Super.synced = false // there is somebody to hear from
+	s.introduce(with)
+	return true
+}
+
 // tierPolicy is the part of the policy that package tier decides by.
 func (s *step) tierPolicy() *tier.Policy {
 	p := s.p

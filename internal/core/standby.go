@@ -155,15 +155,16 @@ func (n *Node) standsIn(p *Policy) bool {
 	return n.wasSuper && quiet >= p.ResumeRounds
 }
 
-// heirs appends the standbys of the supernodes that this node has lost.
+// heirs appends one of the standbys of the supernodes that this node has lost, in turn if
+// there are two: they may have rebooted with everybody else, and must not take the places
+// of all others in every round.
 func (s *step) heirs(dst []ident.Handle, want int) []ident.Handle {
 	n := s.n
-	for i, h := range n.heirs {
-		if h == ident.None || n.at[i].peer != ident.None || len(dst) >= want || n.holds(h) >= 0 {
-			continue
-		}
-		if len(dst) == 0 || dst[len(dst)-1] != h {
-			dst = append(dst, h)
+	for k := range n.heirs {
+		i := (n.seek.Quiet() + k) % len(n.heirs)
+		h := n.heirs[i]
+		if h != ident.None && n.at[i].peer == ident.None && len(dst) < want && n.holds(h) < 0 && (len(dst) == 0 || dst[0] != h) {
+			return append(dst, h)
 		}
 	}
 	return dst
