@@ -23,6 +23,7 @@ type history struct {
 	Reachable   int     // nodes 0 to Reachable-1 can be reached by strangers
 	MinTier     int     // as in core.Policy
 	Slots       uint32  // of each node as a supernode
+	Large       bool    // node 0 is an operator's: a supernode from the start, with 50 times the places
 	Uncertified float64 // share of the nodes that must log in first
 	Faults      []fault
 	Dark        bool // the login servers die for good once the network stands (rule R4)
@@ -52,6 +53,7 @@ var faultKinds = map[string]func(s *sim.Sim, f fault){
 	"mute":    func(s *sim.Sim, f fault) { s.PartitionOneWay(f.Share) },
 	"single":  func(s *sim.Sim, f fault) { s.PartitionFunc(func(i int) int { return one(i == f.Node) }) },
 	"apart":   func(s *sim.Sim, f fault) { s.PartitionFunc(func(i int) int { return one(s.Serving(i)) }) },
+	"bridge":  func(s *sim.Sim, f fault) { s.PartitionBridge(f.Share, f.Node) },
 	"mend":    func(s *sim.Sim, _ fault) { s.Mend() },
 	"lossy":   func(s *sim.Sim, f fault) { s.Disturb(f.Share/5, f.Share/20, f.Share/5) },
 	"nologin": func(s *sim.Sim, _ fault) { s.StopLogin() },
@@ -78,6 +80,7 @@ func drawHistory(t *rapid.T) history {
 		Slots:       rapid.SampledFrom([]uint32{0, 5, 20}).Draw(t, "slots"),
 		Uncertified: rapid.SampledFrom([]float64{0, 0.3, 1}).Draw(t, "uncertified"),
 		Dark:        rapid.Bool().Draw(t, "dark"),
+		Large:       rapid.IntRange(0, 3).Draw(t, "large") == 0,
 	}
 	if h.Nodes > 60 {
 		h.Slots = 0 // a tier of 200 that grows is what internal/sim rehearses
@@ -126,6 +129,13 @@ func live(h history) (*sim.Sim, error) {
 		s.SetReachable(i, i < h.Reachable)
 		s.SetRole(i, core.RoleAuto, h.Slots)
 	}
+	if h.Large {
+		places := h.Slots
+		if places == 0 {
+			places = uint32(cfg.Policy.NormalSlots)
+		}
+		s.SetRole(0, core.RoleSupernode, 50*places)
+	}
 	for i := range h.Started {
 		s.Start(i)
 	}
@@ -160,7 +170,7 @@ func live(h history) (*sim.Sim, error) {
 func recovers(s *sim.Sim, h *history, p *core.Policy) error {
 	s.Mend()
 	s.Disturb(0, 0, 0)
-	if err := s.Run(lastFault(h)); err != nil {
+	if err := s.Run(lastFault(h, p)); err != nil {
 		return err
 	}
 	if h.Dark {
@@ -197,10 +207,10 @@ func recovers(s *sim.Sim, h *history, p *core.Policy) error {
 }
 
 // lastFault is how long it takes until everybody is down who is drawn to go down, and a
-// supernode that leaves has 10 s to place those whom it holds.
-func lastFault(h *history) (d vtime.Duration) {
+// supernode that leaves has placed those whom it holds.
+func lastFault(h *history, p *core.Policy) (d vtime.Duration) {
 	for _, f := range h.Faults {
-		d = max(d, f.Over+10*vtime.Second)
+		d = max(d, f.Over+p.LeavePatience)
 	}
 	return d
 }
@@ -260,8 +270,8 @@ func found(s *sim.Sim, h *history, p *core.Policy) error {
 
 // sized checks that the tier has the size that it needs, and not much more: what the
 // policy wants at least, as far as there are nodes that can be reached, and at most what
-// the nodes fill to the demotion threshold, and a tier of its own for each fault, since
-// nobody steps down within half an hour.
+// the nodes fill to the demotion threshold, and for each fault a tier of its own and the
+// standbys of that one, since nobody steps down within half an hour.
 func sized(s *sim.Sim, h *history, p *core.Policy) error {
 	able, running, serving := 0, 0, 0
 	for i := range s.Nodes() {
@@ -277,7 +287,7 @@ func sized(s *sim.Sim, h *history, p *core.Policy) error {
 	}
 	least := min(p.MinTier, able)
 	filled := 1 + 2*running*128/(int(slots)*int(p.DemoteBelow))
-	most := (2*p.MinTier - 1 + filled) * (1 + len(h.Faults))
+	most := (2*p.MinTier - 1 + filled) * (1 + (1+p.Standbys)*len(h.Faults))
 	if serving < least || serving > most {
 		return fmt.Errorf("%d of %d nodes serve, %d can: %d to %d ought to", serving, running, able, least, most)
 	}
@@ -361,6 +371,23 @@ var keptHistories = []struct {
 				{Kind: "part", Share: 0.5, Pause: vtime.Second},
 				{Kind: "crash", Node: 1, Pause: 10 * vtime.Second},
 				{Kind: "crash", Node: 1, Pause: 30 * vtime.Second},
+			},
+		},
+	},
+	{
+		"R11: two supernodes were pinged by others whom they did not know, and never asked who they were",
+		history{
+			Seed: 1875, Nodes: 60, Started: 60, Reachable: 30, MinTier: 2, Large: true, Uncertified: 0.3, Dark: true,
+			Faults: []fault{
+				{Kind: "apart", Pause: 3 * vtime.Second},
+				{Kind: "leave", Node: 38, Pause: vtime.Second},
+				{Kind: "bridge", Node: 3, Share: 0.1, Pause: 30 * vtime.Second},
+				{Kind: "apart", Pause: 10 * vtime.Second},
+				{Kind: "join", Node: 2, Pause: 30 * vtime.Second},
+				{Kind: "reboots", Share: 0.5, Over: 10 * vtime.Second, Down: vtime.Second, Pause: vtime.Second},
+				{Kind: "crash", Node: 53, Pause: 10 * vtime.Second},
+				{Kind: "bridge", Node: 13, Share: 1},
+				{Kind: "bridge", Node: 1, Share: 0.1, Pause: vtime.Second},
 			},
 		},
 	},

@@ -198,6 +198,8 @@ func (s *step) onPing() {
 	if b, ok := sn.roster.Lookup(s.in.From); (!ok || b.State != roster.Alive) && !s.isLogin(s.in.From) {
 		if ok {
 			s.accuse(s.in.From, b)
+		} else {
+			s.wantFrom(s.in.From, s.in.From) // it knows this one, and has no cause to introduce itself
 		}
 		s.introduce(s.in.From)
 	}

@@ -131,6 +131,18 @@ func (s *Sim) PartitionOneWay(share float64) {
 	s.net.cut[1][0] = true
 }
 
+// PartitionBridge cuts share of the nodes off from all others but for node bridge, which
+// reaches both sides.
+func (s *Sim) PartitionBridge(share float64, bridge int) {
+	s.sides(func(i int) int {
+		if i == bridge {
+			return 2
+		}
+		return toInt(float64(s.random()>>11)/(1<<53) < share)
+	})
+	s.net.cut[0][1], s.net.cut[1][0] = true, true
+}
+
 func (s *Sim) sides(part func(i int) int) {
 	for i := range s.added {
 		p := part(i)
