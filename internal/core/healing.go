@@ -74,11 +74,23 @@ const roundCost = 3
 // were it each, a dead one would cost half of the packets that find the living.
 const listEvery = 2
 
+// stormSecond is the storm level from which nobody asks for a second attachment.
+const stormSecond = 2
+
+// secondPause is how long a node with one attachment waits before it asks for another.
+func (s *step) secondPause() vtime.Duration {
+	return s.p.SecondRetry + vtime.Duration(s.n.rng.Between(0, 2*int64(s.p.SecondRetry)))
+}
+
 // round asks some supernodes for a slot.
 func (s *step) round(class wire.Class) {
 	n := s.n
 	if next := n.budget.Next(s.now, s.p.PacketBudget, roundCost); next > s.now {
 		n.seek.Rest(next)
+		return
+	}
+	if class == wire.ClassSecond && n.storm >= stormSecond {
+		n.seek.Rest(s.now.Add(s.secondPause()))
 		return
 	}
 	left := n.budget.Left(s.now, s.p.PacketBudget) - 1 // one is kept for the attach
@@ -199,7 +211,7 @@ func (s *step) roundFailed(class wire.Class) {
 		// It was about a second attachment, and now there is none: whoever refused that
 		// will not refuse this.
 	case class == wire.ClassSecond && n.fruitless%(fullRounds+1) == 0:
-		wait = s.p.SecondRetry + vtime.Duration(r.Between(0, 2*int64(s.p.SecondRetry)))
+		wait = s.secondPause()
 	case n.seek.Wait() > 0 && n.fruitless > fullRounds:
 		wait = n.seek.Wait()
 	case s.p.RetryPause > 0:
