@@ -1,0 +1,92 @@
+package sim
+
+import (
+	"github.com/ada420b6/overlay/internal/core"
+	"github.com/ada420b6/overlay/internal/vtime"
+)
+
+// An ordinary day: what a rehearsal begins with.
+
+// steadyFor is how long the tier must have kept its size, within 1 %, for the day to
+// count as ordinary: four of its periods.
+const steadyFor = vtime.Minute
+
+// WarmUp lets time pass until every running node is attached, 95 of 100 ordinary nodes
+// as often as the policy wants, and the tier has kept its size; at most max. It reports
+// whether it has come to that. While messages are lost there is always some node that
+// takes its only supernode for dead: for the minute before, 99.9 % will do.
+//
+// The network of 2007 had grown over years: from a cold start of everything at once it
+// would never have come up. So a policy with a disease (PROTOCOL.md section 16) is cured
+// for as long as the warm-up lasts, in how nodes log in and attach; how many attachments
+// there are, where the tier grows and what a supernode can do are its own.
+func (s *Sim) WarmUp(max vtime.Duration) (bool, error) {
+	own := s.cfg.Policy
+	s.cfg.Policy = cured(own)
+	defer func() { s.cfg.Policy = own }()
+	size, since, healthy := -1, s.now, s.Quorum(0.999)
+	return s.RunUntil(func() bool {
+		if s.starting > 0 || !healthy() || !s.doubled() || !near(size, s.stats.serving) {
+			size, since = s.stats.serving, s.now
+		}
+		return s.now.Sub(since) >= steadyFor && s.Healed()
+	}, max)
+}
+
+// doubled reports whether nearly all have as many attachments as they want.
+func (s *Sim) doubled() bool {
+	ordinary := s.stats.running - s.stats.serving
+	return s.cfg.Policy.Attachments < 2 || s.stats.serving < 2 || 100*s.stats.second >= 95*ordinary
+}
+
+// near reports whether two sizes of the tier differ by 1 % or one supernode at most.
+func near(a, b int) bool { return max(a-b, b-a) <= max(1, a/100) }
+
+// cured is p without what makes it collapse.
+func cured(p core.Policy) core.Policy {
+	if !p.LoginFirst && p.Queue == 0 && p.RetryPause == 0 && p.ServeDelay == 0 && p.QuitOverload == 0 {
+		return p
+	}
+	q := core.DefaultPolicy()
+	q.Attachments = p.Attachments
+	q.AttachRate, q.AttachBurst = p.AttachRate, p.AttachBurst
+	q.NormalSlots, q.ThinSlots = p.NormalSlots, p.ThinSlots
+	q.Keepalive, q.KeepaliveThin, q.CheckStep = p.Keepalive, p.KeepaliveThin, p.CheckStep
+	q.MinTier, q.ScalePeriod = p.MinTier, p.ScalePeriod
+	q.PromoteAbove, q.DemoteBelow, q.DemoteTenure, q.DemoteCalm = p.PromoteAbove, p.DemoteBelow, p.DemoteTenure, p.DemoteCalm
+	return q
+}
+
+// Online lets share of all nodes be on: of those that run too many say goodbye, of those
+// that are off enough come up, each drawn, and at a moment drawn from over. Their users
+// have switched them off and on: there is no fault.
+func (s *Sim) Online(share float64, over vtime.Duration) {
+	want := int(share*float64(s.added) + 0.5)
+	var on, off []uint32
+	for i := range uint32(s.added) {
+		switch h := &s.hosts[i]; {
+		case h.is(hostUp):
+			on = append(on, i)
+		case h.is(hostWaits):
+			want-- // it comes up by itself
+		default:
+			off = append(off, i)
+		}
+	}
+	for _, i := range s.some(on, len(on)-want) {
+		s.queue.push(event{at: s.now.Add(s.within(over)), host: i, kind: eventLeave})
+	}
+	for _, i := range s.some(off, want-len(on)) {
+		s.absent(i, 1+s.within(over))
+	}
+}
+
+// some draws n of hosts, all when there are not so many.
+func (s *Sim) some(hosts []uint32, n int) []uint32 {
+	n = min(max(0, n), len(hosts))
+	for k := range n { // the first n places of a shuffle
+		j := k + int(scale(s.random(), uint32(len(hosts)-k)))
+		hosts[k], hosts[j] = hosts[j], hosts[k]
+	}
+	return hosts[:n]
+}
