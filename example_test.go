@@ -321,3 +321,27 @@ func ExampleHealingPolicy() {
 	fmt.Println("two attachments keep more nodes reachable:", least[0] > least[1])
 	// Output: two attachments keep more nodes reachable: true
 }
+
+// August 2007, small: at a busy hour 30 % of all machines reboot within five minutes.
+func ExampleSimulation_WarmUp() {
+	for _, p := range []overlay.HealingPolicy{overlay.Naive2007(), overlay.DefaultHealing()} {
+		s, err := overlay.NewSimulation(1, overlay.WithHealing(p))
+		if err != nil {
+			log.Fatal(err)
+		}
+		s.Add(1000)
+		if _, err := s.WarmUp(15 * time.Minute); err != nil { // an ordinary day
+			log.Fatal(err)
+		}
+		s.Reboot(0.3, 5*time.Minute, 2*time.Minute)
+		if err := s.Run(20 * time.Minute); err != nil {
+			log.Fatal(err)
+		}
+		c := s.Census()
+		ratio, healed := c.Ratio()
+		fmt.Println("under 80 % attached:", 5*c.Attached < 4*c.Running, "- healed about as fast as possible:", healed && ratio < 1.5)
+	}
+	// Output:
+	// under 80 % attached: true - healed about as fast as possible: false
+	// under 80 % attached: false - healed about as fast as possible: true
+}

@@ -167,25 +167,36 @@ func (s *Sim) Play() {
 	for i := range uint32(s.added) {
 		if s.hosts[i].is(hostUp) {
 			r.started(s, i)
-		} else if next := r.next(s, i); next != nil {
-			s.absent(i, max(1, next.up))
+		} else if r.start(s, i) {
+			s.absent(i, 1)
 		}
 	}
 }
 
-// next is the session of node i that is under way or comes next.
-func (r *replay) next(s *Sim, i uint32) *session {
-	at := vtime.Duration(0)
-	if r.began != vtime.Never {
-		at = s.now.Sub(r.began)
+// at is the time in the trace.
+func (r *replay) at(s *Sim) vtime.Duration {
+	if r.began == vtime.Never {
+		return 0
 	}
-	return r.trace.next(int(i)%r.trace.Hosts(), at)
+	return s.now.Sub(r.began)
 }
 
-// online reports whether node i is up at the start of the trace.
-func (r *replay) online(i uint32) bool {
-	next := r.trace.next(int(i)%r.trace.Hosts(), 0)
-	return next != nil && next.up == 0
+// next is the session of node i that is under way or comes next.
+func (r *replay) next(s *Sim, i uint32) *session {
+	return r.trace.next(int(i)%r.trace.Hosts(), r.at(s))
+}
+
+// start reports whether node i is up at this moment of the trace; if it comes up later
+// its start is queued, by Play when the trace has not begun.
+func (r *replay) start(s *Sim, i uint32) bool {
+	next, at := r.next(s, i), r.at(s)
+	if next == nil || next.up <= at {
+		return next != nil
+	}
+	if r.began != vtime.Never {
+		s.absent(i, next.up-at)
+	}
+	return false
 }
 
 // started queues the end of the session of node i, which has come up. One that came up
@@ -194,8 +205,7 @@ func (r *replay) started(s *Sim, i uint32) {
 	if r.began == vtime.Never || int(i) >= s.cfg.Nodes {
 		return
 	}
-	at := s.now.Sub(r.began)
-	next := r.next(s, i)
+	next, at := r.next(s, i), r.at(s)
 	switch {
 	case next == nil:
 		s.crash(i, 0)
@@ -210,7 +220,7 @@ func (r *replay) started(s *Sim, i uint32) {
 func (r *replay) ended(s *Sim, i uint32) {
 	away := vtime.Duration(0)
 	if next := r.next(s, i); next != nil {
-		away = max(1, next.up-s.now.Sub(r.began))
+		away = max(1, next.up-r.at(s))
 	}
 	s.crash(i, away)
 }

@@ -52,7 +52,7 @@ func (s *Sim) StartAll(over vtime.Duration) {
 // StartFrom is StartAll for the nodes from number first on.
 func (s *Sim) StartFrom(first int, over vtime.Duration) {
 	for i := s.node(first); i < uint32(s.added); i++ {
-		if !s.hosts[i].is(hostUp) && (s.replay == nil || s.replay.online(i)) {
+		if !s.hosts[i].is(hostUp) && (s.replay == nil || s.replay.start(s, i)) {
 			s.absent(i, 1+s.within(over))
 		}
 	}

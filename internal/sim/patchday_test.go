@@ -25,7 +25,7 @@ func patchDay(nodes int, old bool) Config {
 // and on a usual patch day of 10 %, nothing is to be seen. The policy that heals never
 // falls far.
 func TestPatchDay(t *testing.T) {
-	const nodes = 4_000
+	const nodes = 2_000
 	for _, tc := range []struct {
 		name      string
 		old       bool
