@@ -333,6 +333,7 @@ func ExampleSimulation_WarmUp() {
 		if _, err := s.WarmUp(15 * time.Minute); err != nil { // an ordinary day
 			log.Fatal(err)
 		}
+		s.ResetCensus()
 		s.Reboot(0.3, 5*time.Minute, 2*time.Minute)
 		if err := s.Run(20 * time.Minute); err != nil {
 			log.Fatal(err)

@@ -21,6 +21,7 @@ func TestRehearsal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.ResetCensus()
 	c := s.Census()
 	if took <= time.Minute || c.Time != took || c.Running != 500 || c.Attached != 500 {
 		t.Errorf("after %v: %v", took, c)
@@ -72,6 +73,7 @@ func TestOldLogins(t *testing.T) {
 	if c := s.Census(); c.Logins != 0 {
 		t.Errorf("%d log-ins on an ordinary day", c.Logins)
 	}
+	s.ResetCensus()
 	s.Reboot(0.5, time.Minute, time.Minute)
 	if err := s.Run(20 * time.Minute); err != nil {
 		t.Fatal(err)
@@ -155,15 +157,14 @@ func TestRehearsalErrors(t *testing.T) {
 	if _, err := overlay.NewSimulation(1, overlay.WithAvailability(bad+"?")); err == nil || !strings.Contains(err.Error(), "WithAvailability") {
 		t.Errorf("no file: %v", err)
 	}
-	s, err := overlay.NewSimulation(1, overlay.WithAvailability(bad))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Add(1)
-	if _, err := s.WarmUp(time.Minute); err == nil || !strings.Contains(err.Error(), "bad.avt:2: end of session 1") {
+	if _, err := overlay.NewSimulation(1, overlay.WithAvailability(bad)); err == nil || !strings.Contains(err.Error(), "bad.avt:2: end of session 1") {
 		t.Errorf("a bad trace: %v", err)
 	}
-	if s, err = overlay.NewSimulation(1, overlay.WithReachable(0)); err != nil {
+	if _, err := overlay.NewSimulation(1, overlay.WithLatencies(bad)); err == nil || !strings.Contains(err.Error(), "bad.avt:1: column 1") {
+		t.Errorf("no matrix: %v", err)
+	}
+	s, err := overlay.NewSimulation(1, overlay.WithReachable(0))
+	if err != nil {
 		t.Fatal(err)
 	}
 	s.Add(100)

@@ -3,7 +3,6 @@ package overlay
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/ada420b6/overlay/internal/sim"
@@ -30,8 +29,8 @@ type Simulation struct {
 }
 
 type simulationConfig struct {
-	latencies    string
-	availability string
+	latencies    *sim.Latency
+	availability *sim.Availability
 	loss         float64
 	reachable    float64
 	nodes        int
@@ -48,11 +47,10 @@ func simulationOption(name string, f func(*simulationConfig) error) Option {
 // square matrix of milliseconds, one line a row, separated by tabs. By default they are
 // drawn between 10 and 300 ms.
 func WithLatencies(file string) Option {
-	return simulationOption("WithLatencies", func(c *simulationConfig) error {
-		if _, err := os.Stat(file); err != nil {
+	return simulationOption("WithLatencies", func(c *simulationConfig) (err error) {
+		if c.latencies, err = sim.LoadLatency(file); err != nil {
 			return fmt.Errorf("WithLatencies: %w", err)
 		}
-		c.latencies = file
 		return nil
 	})
 }
@@ -67,11 +65,10 @@ func WithLatencies(file string) Option {
 // trace begins with the first Run after WarmUp; who is not on at its start is not started
 // before.
 func WithAvailability(file string) Option {
-	return simulationOption("WithAvailability", func(c *simulationConfig) error {
-		if _, err := os.Stat(file); err != nil {
+	return simulationOption("WithAvailability", func(c *simulationConfig) (err error) {
+		if c.availability, err = sim.LoadAvailability(file); err != nil {
 			return fmt.Errorf("WithAvailability: %w", err)
 		}
-		c.availability = file
 		return nil
 	})
 }
@@ -114,7 +111,7 @@ func WithMaxNodes(n int) Option {
 // NewSimulation makes an empty network of two login servers, which together serve a
 // 2000th of the nodes that are added before the first Run in a second. Of the options of
 // New it takes WithHealing; WithAvailability, WithLatencies, WithLoss, WithReachable and
-// WithMaxNodes are its own. The files that they name are read by the first Run.
+// WithMaxNodes are its own.
 func NewSimulation(seed uint64, opts ...Option) (*Simulation, error) {
 	c := networkConfig{healing: DefaultHealing(), simulation: simulationConfig{loss: -1, reachable: -1}}
 	if err := apply(opts, &c); err != nil {
@@ -161,15 +158,12 @@ func (s *Simulation) ready() error {
 	if s.pending == 0 {
 		return s.fail(errors.New("overlay: a simulation needs nodes: call Add"))
 	}
-	c, trace, err := s.read()
-	if err == nil {
-		s.sim, err = sim.New(c)
-	}
-	if err != nil {
+	var err error
+	if s.sim, err = sim.New(s.configure()); err != nil {
 		return s.fail(fmt.Errorf("overlay: %w", err))
 	}
-	if trace != nil {
-		s.sim.Replay(trace)
+	if a := s.config.simulation.availability; a != nil {
+		s.sim.Replay(a)
 	}
 	if s.online == 1 {
 		return s.start(s.pending)
@@ -185,14 +179,14 @@ func (s *Simulation) ready() error {
 // 30 s, however small the network is.
 const minLoginRate = 0.1
 
-// read puts the simulator's configuration together and reads the files that it names.
-func (s *Simulation) read() (c sim.Config, trace *sim.Availability, err error) {
+// configure puts the simulator's configuration together.
+func (s *Simulation) configure() sim.Config {
 	o := s.config.simulation
 	nodes := o.nodes
 	if nodes == 0 {
 		nodes = min(max(1000, 2*s.pending), sim.MaxNodes)
 	}
-	c = sim.DefaultConfig(nodes)
+	c := sim.DefaultConfig(nodes)
 	c.Seed, c.Policy = s.seed, s.config.healing.core()
 	if nodes <= sim.BigRun {
 		c.Cache = c.Policy.HostCache
@@ -204,15 +198,10 @@ func (s *Simulation) read() (c sim.Config, trace *sim.Availability, err error) {
 	if o.reachable >= 0 {
 		c.Reachable = o.reachable
 	}
-	if o.latencies != "" {
-		if c.Latency, err = sim.LoadLatency(o.latencies); err != nil {
-			return c, nil, err
-		}
+	if o.latencies != nil {
+		c.Latency = o.latencies
 	}
-	if o.availability != "" {
-		trace, err = sim.LoadAvailability(o.availability)
-	}
-	return c, trace, err
+	return c
 }
 
 func (s *Simulation) fail(err error) error {
@@ -314,9 +303,9 @@ func (s *Simulation) StartLogin() {
 }
 
 // WarmUp lets time pass until it is an ordinary day: every running node is attached, as
-// often as its policy wants, and the tier has kept its size for a minute. Then it begins
-// to count anew, as ResetCensus does. It returns how long that took; the error is that of
-// Run, or says what is not ordinary after max.
+// often as its policy wants, and the tier has kept its size for a minute. It returns how
+// long that took; the error is that of Run, or says what is not ordinary after max. A
+// rehearsal goes on with ResetCensus, so that nothing of this is counted, and a disaster.
 //
 // A network with a policy like Naive2007 would not come up from everybody's start at once:
 // the real one had grown over years. While WarmUp lasts nodes log in and attach as those of
@@ -335,13 +324,12 @@ func (s *Simulation) WarmUp(max time.Duration) (time.Duration, error) {
 	case !ok:
 		return took, s.fail(fmt.Errorf("overlay: no ordinary day after %v: %d of %d nodes are attached, to %d supernodes", max, c.Attached, c.Running, c.Supernodes))
 	}
-	s.sim.ResetCensus()
 	return took, nil
 }
 
 // play lets the trace of WithAvailability begin, once.
 func (s *Simulation) play() {
-	if s.config.simulation.availability != "" && !s.playing {
+	if s.config.simulation.availability != nil && !s.playing {
 		s.playing = true
 		s.sim.Play()
 	}
