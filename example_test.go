@@ -330,7 +330,7 @@ func ExampleSimulation_WarmUp() {
 			log.Fatal(err)
 		}
 		s.Add(1000)
-		if _, err := s.WarmUp(15 * time.Minute); err != nil { // an ordinary day
+		if ordinary, err := s.WarmUp(15 * time.Minute); !ordinary {
 			log.Fatal(err)
 		}
 		s.ResetCensus()

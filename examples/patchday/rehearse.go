@@ -110,10 +110,18 @@ func (r *run) ordinary(ctx context.Context) error {
 	r.set("warms up")
 	r.sim.Online(r.config.online, 0)
 	r.sim.Add(r.config.nodes)
-	if _, err := r.sim.WarmUp(warmUp); err != nil {
-		return err
+	for ordinary := false; !ordinary; r.look() {
+		switch c := &r.now; {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case c.Time >= warmUp:
+			return fmt.Errorf("no ordinary day after %v: %d of %d nodes are attached, to %d supernodes", warmUp, c.Attached, c.Running, c.Supernodes)
+		}
+		var err error
+		if ordinary, err = r.sim.WarmUp(fine); err != nil {
+			return err
+		}
 	}
-	r.look()
 	r.before, r.start = r.now, r.now.Time
 	r.events = r.now.Events
 	r.sim.ResetCensus()

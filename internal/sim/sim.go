@@ -44,6 +44,7 @@ type Sim struct {
 	query    uint32
 	orphans  orphans // nodes that run without an attachment
 	offered  offered
+	warm     warmth
 	replay   *replay // nil without an availability trace
 	oracle   *oracle
 	tracer   *tracer

@@ -11,10 +11,18 @@ import (
 // count as ordinary: four of its periods.
 const steadyFor = vtime.Minute
 
+// warmth is how far a warm-up has come, when it is done in pieces.
+type warmth struct {
+	size  int        // of the tier
+	since vtime.Time // the tier has had it, and all is as it should be
+	until vtime.Time // this was looked at
+}
+
 // WarmUp lets time pass until every running node is attached, 95 of 100 ordinary nodes
 // as often as the policy wants, and the tier has kept its size; at most max. It reports
-// whether it has come to that. While messages are lost there is always some node that
-// takes its only supernode for dead: for the minute before, 99.9 % will do.
+// whether it has come to that; called again at once, it goes on. While messages are lost
+// there is always some node that takes its only supernode for dead: for the minute
+// before, 99.9 % will do.
 //
 // The network of 2007 had grown over years: from a cold start of everything at once it
 // would never have come up. So a policy with a disease (PROTOCOL.md section 16) is cured
@@ -24,12 +32,16 @@ func (s *Sim) WarmUp(max vtime.Duration) (bool, error) {
 	own := s.cfg.Policy
 	s.cfg.Policy = cured(own)
 	defer func() { s.cfg.Policy = own }()
-	size, since, healthy := -1, s.now, s.Quorum(0.999)
+	w, healthy := &s.warm, s.Quorum(0.999)
+	if w.until != s.now {
+		*w = warmth{size: -1}
+	}
 	return s.RunUntil(func() bool {
-		if s.starting > 0 || !healthy() || !s.doubled() || !near(size, s.stats.serving) {
-			size, since = s.stats.serving, s.now
+		if s.starting > 0 || !healthy() || !s.doubled() || !near(w.size, s.stats.serving) {
+			w.size, w.since = s.stats.serving, s.now
 		}
-		return s.now.Sub(since) >= steadyFor && s.Healed()
+		w.until = s.now
+		return s.now.Sub(w.since) >= steadyFor && s.Healed()
 	}, max)
 }
 
