@@ -146,6 +146,7 @@ func (r *run) disaster(ctx context.Context) error {
 	for w := range c.waves {
 		if c.fraction > 0 {
 			strike(c.fraction, c.over, c.down)
+			r.sample() // with -over 0 they are down by now
 		}
 		if w < c.waves-1 {
 			if err := r.watch(ctx, c.every, fine); err != nil {

@@ -148,6 +148,14 @@ func TestTimeline(t *testing.T) {
 	broken := collapse()
 	broken.Samples[20].Broken = "R1"
 	broken.Samples = broken.Samples[:21]
+	crash := recovers() // of a part of the machines at once and for good
+	crash.LastFault, crash.To999 = 0, 30*time.Second
+	crash.Samples = append(crash.Samples[:1:1], crash.Samples...)
+	for k := range crash.Samples[1:] {
+		s := &crash.Samples[k+1]
+		s.Running, s.Lost = 19_990, 10
+		s.Attached = min(s.Attached, s.Running)
+	}
 	dark := recovers()
 	for k := range dark.Samples[1:] {
 		s := &dark.Samples[k+1]
@@ -158,8 +166,9 @@ func TestTimeline(t *testing.T) {
 		want []string
 	}{
 		{collapse(), []string{"an ordinary day: 20000 of 20000", "first machines go down", "fewer than 95.0 %", "a log-in waits 0:50, longer than the 30 s",
-			"fewer than 80.0 %", "the last machine is up", "the lowest point: 76.0 %", "it stays down, 12:00 after the last machine came back: 4800 nodes wait; of 12000 log-ins so far 1200 came in time"}},
+			"fewer than 80.0 %", "the last machine is up", "the lowest point: 76.0 %", "it stays down, 12:00 after the last machine: 4800 nodes wait; of 12000 log-ins so far 1200 came in time"}},
 		{recovers(), []string{"an ordinary day", "the first supernode goes down", "the tier grows", "the last machine is up", "99.9 % are attached", "all are attached", "the rehearsal ends: 100.0 %"}},
+		{crash, []string{"0s the first machines go down", "0s the last machine goes down. 10 of 58 supernodes", "30s 99.9 % are attached"}},
 		{broken, []string{"a rule of the protocol is broken"}},
 		{dark, []string{"nodes find no supernode", "asked for more attaches than it can take"}},
 	} {

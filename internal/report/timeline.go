@@ -64,10 +64,11 @@ func (t *teller) watch(before, s *Sample) {
 	t.once("queue", t.stale(s), s.At, fmt.Sprintf("a log-in waits %s, longer than the %.0f s that nodes wait", clock(s.LoginWait), t.run.LoginPatience.Seconds()),
 		"nodes ask again and the queue grows by it; from here on answers come for those who have left")
 	t.once("grow", s.Promotions > 0, s.At, "the tier grows", "those that are left are fuller than they want to be, so nodes become supernodes")
-	t.once("overload", s.PeakOverload > 1, s.At, "a supernode is asked for more attaches than it can take", "over 5 s, more than its rate; slots spread them over the time that is needed")
-	for _, f := range falls {
-		if s.Lowest < f && before.Lowest >= f {
+	t.once("overload", s.PeakOverload > 1, s.At, "a supernode is asked for more attaches than it can take", fmt.Sprintf("%.1f times its rate over 5 s", s.PeakOverload))
+	for k := len(falls) - 1; k >= 0; k-- { // the deepest of a fall past several
+		if f := falls[k]; s.Lowest < f && before.Lowest >= f {
 			t.say(s.At, fmt.Sprintf("fewer than %s are attached", percent(f)), t.why(s))
+			break
 		}
 	}
 	if s.Broken != "" {
@@ -90,6 +91,8 @@ func (t *teller) why(s *Sample) string {
 		return fmt.Sprintf("%d nodes wait, for a log-in or a supernode", missing)
 	case s.Supernodes == 0:
 		return fmt.Sprintf("%d nodes find no supernode", missing)
+	case s.PeakOverload > 2:
+		return fmt.Sprintf("%d nodes wait; supernodes were asked for up to %.0f times what they can take, %d serve", missing, s.PeakOverload, s.Supernodes)
 	}
 	return fmt.Sprintf("%d nodes wait for a slot or look for a supernode that lives; %d serve", missing, s.Supernodes)
 }
@@ -109,8 +112,11 @@ func (t *teller) healed() {
 	if r.LastFault < 0 {
 		return
 	}
-	last := t.at(r.LastFault)
-	t.say(r.LastFault, "the last machine is up", fmt.Sprintf("%d of %d supernodes went down on the way, %d nodes became supernodes", last.Lost, t.first.Supernodes, last.Promotions))
+	last, what := t.from(r.LastFault), "the last machine is up"
+	if !t.up(last) {
+		what = "the last machine goes down"
+	}
+	t.say(r.LastFault, what, fmt.Sprintf("%d of %d supernodes went down on the way, %d nodes became supernodes", last.Lost, t.first.Supernodes, last.Promotions))
 	if r.To999 >= 0 {
 		t.say(r.LastFault+r.To999, "99.9 % are attached", "")
 	}
@@ -119,11 +125,26 @@ func (t *teller) healed() {
 	}
 }
 
-// at is the last sample up to a moment.
-func (t *teller) at(when time.Duration) *Sample {
+// from is the first sample that shows a moment.
+func (t *teller) from(when time.Duration) *Sample {
 	all := t.run.Samples
-	k := sort.Search(len(all), func(k int) bool { return all[k].At > when })
-	return &all[max(0, k-1)]
+	k := sort.Search(len(all), func(k int) bool { return all[k].At >= when })
+	for k+1 < len(all) && all[k+1].At == when { // of several at one moment the last
+		k++
+	}
+	return &all[min(k, len(all)-1)]
+}
+
+// up reports whether the last machine came up: more run than ever before it, but at the
+// start.
+func (t *teller) up(last *Sample) bool {
+	least := t.first.Running
+	for k := range t.run.Samples {
+		if s := &t.run.Samples[k]; s.At < last.At {
+			least = min(least, s.Running)
+		}
+	}
+	return last.Running > least || last.Running == t.first.Running
 }
 
 // ends tells how things stand when the rehearsal ends.
@@ -136,7 +157,7 @@ func (t *teller) ends(s *Sample) {
 	if s.Share() < 0.999 {
 		why = t.why(s)
 		if t.run.LastFault >= 0 {
-			why = fmt.Sprintf("it stays down, %s after the last machine came back: %s", clock(s.At-t.run.LastFault), why)
+			why = fmt.Sprintf("it stays down, %s after the last machine: %s", clock(s.At-t.run.LastFault), why)
 		}
 	}
 	t.say(s.At, what, why)
