@@ -44,8 +44,8 @@ type Census struct {
 	// up, -1 when none has.
 	FirstFault, LastFault time.Duration
 	// TimeTo999 and TimeToAll are how long after LastFault 99.9 % and all of the running
-	// nodes were attached, for longer than a death can go unnoticed (75 s, or as long as
-	// it is since); -1 while they are not.
+	// nodes were attached first, -1 while they have not been. It does not count while nodes
+	// only have not noticed yet that their supernode is dead, which takes 75 s at most.
 	TimeTo999, TimeToAll time.Duration
 	// Bound is how long after LastFault all of them can be attached at best: the last
 	// machine needs a round trip and a handshake, and all that lost their attachment need

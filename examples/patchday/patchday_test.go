@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -213,5 +215,31 @@ func TestInterrupt(t *testing.T) {
 	var out, err bytes.Buffer
 	if code := patchday(ctx, []string{"-nodes", "50"}, &out, &err); code != exitFailed || !strings.Contains(err.String(), "context canceled") {
 		t.Errorf("code %d: %s", code, err.String())
+	}
+}
+
+// TestViolation shows what is said of a run in which a rule was broken.
+func TestViolation(t *testing.T) {
+	c, err := parse([]string{"-nodes", "20", "-policy", "default", "-duration", "1s"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, err := prepare(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rehearse(t.Context(), runs, newProgress(io.Discard)); err != nil {
+		t.Fatal(err)
+	}
+	runs[0].broken = errors.New("R1 violated")
+	var out bytes.Buffer
+	if err := tell(c, runs, &out, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := runs[0].result().Violations; n != 1 {
+		t.Errorf("%d violations", n)
+	}
+	if !strings.Contains(out.String(), "rules broken") {
+		t.Errorf("%s", out.String())
 	}
 }

@@ -3,6 +3,8 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"math"
+	"sort"
 	"strings"
 	"testing"
 
@@ -163,5 +165,76 @@ func TestWarmUp(t *testing.T) {
 			}
 			t.Logf("%.0f s, %d supernodes", vtime.Duration(c.At).Seconds(), c.Supernodes)
 		})
+	}
+}
+
+// skypeTrace is a trace with the figures of the supernodes of 2005: sessions of 5.6 h in
+// the median and 14.3 h on average, log-normal, and half an hour to half a day between.
+func skypeTrace(hosts int, length vtime.Duration, draw uint64) string {
+	uniform := func() float64 {
+		draw = mix(draw)
+		return (float64(draw>>11) + 0.5) / (1 << 53)
+	}
+	normal := func() float64 { return math.Sqrt(-2*math.Log(uniform())) * math.Cos(2*math.Pi*uniform()) }
+	sigma := math.Sqrt(2 * math.Log(14.3/5.6)) // of a log-normal with this mean and median
+	var b strings.Builder
+	for host := range hosts {
+		at := -24 * 3600 * uniform() // it has been going on
+		var times []string
+		for at < length.Seconds() {
+			end := at + 3600*5.6*math.Exp(sigma*normal())
+			if end > 0 {
+				times = append(times, fmt.Sprintf("%.0f %.0f", max(0, at), end))
+			}
+			at = end + 1800 + 36_000*uniform()
+		}
+		fmt.Fprintf(&b, "h%d\t%d\t%s\n", host, len(times), strings.Join(times, "\t"))
+	}
+	return b.String()
+}
+
+// TestRealComingsAndGoings lets hosts come and go, without a goodbye, as Skype's
+// supernodes did, with every rule watched: a network that loses 4 % of its machines an
+// hour has an ordinary day.
+func TestRealComingsAndGoings(t *testing.T) {
+	const hosts = 200
+	a, err := ReadAvailability("skype", strings.NewReader(skypeTrace(hosts, 12*vtime.Hour, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lengths []float64
+	for _, s := range a.sessions {
+		lengths = append(lengths, (s.down-s.up).Seconds()/3600)
+	}
+	sort.Float64s(lengths)
+	if m := lengths[len(lengths)/2]; m < 4 || m > 9 { // those cut at the start are long ones
+		t.Errorf("the median session is %.1f h", m)
+	}
+	s, err := New(DefaultConfig(hosts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Replay(a)
+	if _, err := s.Add(hosts); err != nil {
+		t.Fatal(err)
+	}
+	s.StartAll(10 * vtime.Second)
+	if ok, err := s.WarmUp(15 * vtime.Minute); !ok {
+		t.Fatal("no ordinary day:", err)
+	}
+	s.ResetCensus()
+	s.Play()
+	least, ups := 1.0, s.Census().Running
+	for range 3 * 60 { // one that comes waits for up to 2 s: at full minutes hardly any does
+		if err := s.Run(vtime.Minute); err != nil {
+			t.Fatal(err)
+		}
+		c := s.Census()
+		least = min(least, float64(c.Attached)/float64(c.Running))
+	}
+	c := s.Census()
+	t.Logf("%d of %d hosts were up, %d are, never under %.3f, %d supernodes lost, %d promotions", ups, hosts, c.Running, least, c.Lost, c.Promotions)
+	if least < 0.97 || c.Lost == 0 || c.Waits.Incidents == 0 {
+		t.Errorf("never under %.3f attached, %d supernodes lost, %d incidents", least, c.Lost, c.Waits.Incidents)
 	}
 }

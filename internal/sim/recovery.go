@@ -16,7 +16,8 @@ type Recovery struct {
 	First, Last vtime.Time // those machines' moments, Never when there was none
 
 	// Most and All are when, at Last or later, 99.9 % and all of the running nodes were
-	// attached, for good as far as it can be known: see unnoticed. Never while they are not.
+	// attached; Never while they have not been. What does not last until every death has
+	// been noticed does not count: see unnoticed.
 	Most, All vtime.Time
 
 	// Bound is before when nobody can have attached all: see Bound.
@@ -46,23 +47,22 @@ func (k *shock) watch(now vtime.Time, attached, running int, incidents uint64) {
 	if k.last == vtime.Never {
 		return
 	}
-	if hold(&k.most, now, 1000*attached >= 999*running) {
+	before := k.most
+	k.note(&k.most, now, 1000*attached >= 999*running)
+	if k.most != before {
 		k.nodes = incidents
 	}
-	hold(&k.all, now, attached == running)
+	k.note(&k.all, now, attached == running)
 }
 
-// hold keeps in since from when on something holds, and reports that it begins to. What
-// ends within unnoticed has never held.
-func hold(since *vtime.Time, now vtime.Time, holds bool) bool {
+// note keeps in since when something first held.
+func (k *shock) note(since *vtime.Time, now vtime.Time, holds bool) {
 	switch {
 	case holds && *since == vtime.Never:
 		*since = now
-		return true
-	case !holds && *since != vtime.Never && now.Sub(*since) < unnoticed:
+	case !holds && now.Sub(k.last) < unnoticed:
 		*since = vtime.Never
 	}
-	return false
 }
 
 // recovery sums the shock up. Of the supernodes that there were, those count for the

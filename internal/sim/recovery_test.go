@@ -48,7 +48,8 @@ func TestShock(t *testing.T) {
 	k.watch(60*second, 1000, 1000, 107)   // all
 	k.watch(70*second, 999, 1000, 108)    // but one comes loose
 	k.watch(71*second, 1000, 1000, 108)   // and attached again
-	k.watch(1000*second, 900, 1000, 1000) // long after it was over
+	k.watch(100*second, 999, 1000, 109)   // later ones are of another day
+	k.watch(1000*second, 900, 1000, 1000) // and so is this
 	want := shock{first: 10 * second, last: 20 * second, most: 51 * second, all: 71 * second, nodes: 107}
 	if k != want {
 		t.Errorf("%+v, want %+v", k, want)
