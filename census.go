@@ -49,8 +49,8 @@ type Census struct {
 	TimeTo999, TimeToAll time.Duration
 	// Bound is how long after LastFault all of them can be attached at best: the last
 	// machine needs a round trip and a handshake, and all that lost their attachment need
-	// one of the supernodes that are left, which take AttachRate each and become half as
-	// many again every ScalePeriod at most.
+	// one of the supernodes that are left, which take AttachRate each and become more by
+	// TierGain in every ScalePeriod at most.
 	Bound time.Duration
 }
 

@@ -136,7 +136,7 @@ func TestOnline(t *testing.T) {
 	}
 	for _, share := range []float64{0.3, 1, 0.5, 0.5, 0.9} {
 		s.Online(share, 10*vtime.Second)
-		if err := s.Run(vtime.Minute); err != nil {
+		if err := s.Run(4 * vtime.Minute); err != nil {
 			t.Fatal(err)
 		}
 		if c := s.Census(); c.Running != int(200*share+0.5) || c.Orphans > 0 || c.Lost > 0 {

@@ -96,7 +96,7 @@ func (s *Sim) schedule(share float64, over, down vtime.Duration, kind eventKind,
 			hosts = append(hosts, i)
 		}
 	}
-	for _, i := range s.some(hosts, int(share*float64(len(hosts))+0.5)) {
+	for i := range s.some(hosts, int(share*float64(len(hosts))+0.5)) {
 		away := uint32(0)
 		if down > 0 {
 			away = max(1, uint32((down/2+s.within(down))/vtime.Millisecond))

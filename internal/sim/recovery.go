@@ -80,17 +80,15 @@ func (s *Sim) recovery() Recovery {
 	if k.most == vtime.Never {
 		nodes = t.incidents()
 	}
-	serve := Bound(int(nodes), float64(left*p.AttachRate), growth, p.ScalePeriod)
+	serve := Bound(int(nodes), float64(left*p.AttachRate), float64(p.TierGain)/128, p.ScalePeriod)
 	r.Bound = vtime.Later(k.last.Add(exchange), k.first.Add(serve))
 	return r
 }
 
-// growth is by how much the tier can grow in one Policy.ScalePeriod: an eligible node
-// promotes itself with odds of at most 0.5 S/E (PROTOCOL.md section 6).
-const growth = 0.5
-
 // Bound is how long it takes at least to attach nodes at supernodes that together take
-// rate a second, when the tier grows by the share g in every period tau. After a time T
+// rate a second, when the tier grows by the share g in every period tau: the policy's
+// TierGain and ScalePeriod, since S/E is what an eligible node's odds to promote itself
+// are at most multiplied with (PROTOCOL.md section 6). After a time T
 // they have taken rate tau/ln(1+g) ((1+g)^(T/tau) - 1) nodes, the integral of a rate that
 // grows so; that this is N gives
 //

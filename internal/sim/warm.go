@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"iter"
+
 	"github.com/ada420b6/overlay/internal/core"
 	"github.com/ada420b6/overlay/internal/vtime"
 )
@@ -26,8 +28,7 @@ type warmth struct {
 //
 // The network of 2007 had grown over years: from a cold start of everything at once it
 // would never have come up. So a policy with a disease (PROTOCOL.md section 16) is cured
-// for as long as the warm-up lasts, in how nodes log in and attach; how many attachments
-// there are, where the tier grows and what a supernode can do are its own.
+// for as long as the warm-up lasts, in how nodes log in and attach; all else is its own.
 func (s *Sim) WarmUp(max vtime.Duration) (bool, error) {
 	own := s.cfg.Policy
 	s.cfg.Policy = cured(own)
@@ -60,13 +61,11 @@ func cured(p core.Policy) core.Policy {
 		return p
 	}
 	q := core.DefaultPolicy()
-	q.Attachments = p.Attachments
-	q.AttachRate, q.AttachBurst = p.AttachRate, p.AttachBurst
-	q.NormalSlots, q.ThinSlots = p.NormalSlots, p.ThinSlots
-	q.Keepalive, q.KeepaliveThin, q.CheckStep = p.Keepalive, p.KeepaliveThin, p.CheckStep
-	q.MinTier, q.ScalePeriod = p.MinTier, p.ScalePeriod
-	q.PromoteAbove, q.DemoteBelow, q.DemoteTenure, q.DemoteCalm = p.PromoteAbove, p.DemoteBelow, p.DemoteTenure, p.DemoteCalm
-	return q
+	p.LoginFirst, p.Queue, p.QueueLife, p.QueueAll = false, 0, 0, false
+	p.RetryPause, p.ServeDelay, p.QuitOverload = 0, 0, 0
+	p.StartSpread, p.Patience, p.ProbeWidth, p.ProbeMax = q.StartSpread, q.Patience, q.ProbeWidth, q.ProbeMax
+	p.BackoffMin, p.BackoffMax, p.PacketBudget = q.BackoffMin, q.BackoffMax, q.PacketBudget
+	return p
 }
 
 // Online lets share of all nodes be on: of those that run too many say goodbye, of those
@@ -85,20 +84,23 @@ func (s *Sim) Online(share float64, over vtime.Duration) {
 			off = append(off, i)
 		}
 	}
-	for _, i := range s.some(on, len(on)-want) {
+	for i := range s.some(on, len(on)-want) {
 		s.queue.push(event{at: s.now.Add(s.within(over)), host: i, kind: eventLeave})
 	}
-	for _, i := range s.some(off, want-len(on)) {
+	for i := range s.some(off, want-len(on)) {
 		s.absent(i, 1+s.within(over))
 	}
 }
 
-// some draws n of hosts, all when there are not so many.
-func (s *Sim) some(hosts []uint32, n int) []uint32 {
-	n = min(max(0, n), len(hosts))
-	for k := range n { // the first n places of a shuffle
-		j := k + int(scale(s.random(), uint32(len(hosts)-k)))
-		hosts[k], hosts[j] = hosts[j], hosts[k]
+// some draws n of hosts, all when there are not so many, one after the other.
+func (s *Sim) some(hosts []uint32, n int) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for k := range min(max(0, n), len(hosts)) { // the first n places of a shuffle
+			j := k + int(scale(s.random(), uint32(len(hosts)-k)))
+			hosts[k], hosts[j] = hosts[j], hosts[k]
+			if !yield(hosts[k]) {
+				return
+			}
+		}
 	}
-	return hosts[:n]
 }
