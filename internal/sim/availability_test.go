@@ -150,7 +150,7 @@ func TestWarmUp(t *testing.T) {
 	for _, old := range []bool{false, true} {
 		t.Run(fmt.Sprintf("2007=%v", old), func(t *testing.T) {
 			t.Parallel()
-			s := newRun(t, patchDay(2_000, old), 10*vtime.Second)
+			s := newRun(t, augustNetwork(2_000, old), 10*vtime.Second)
 			own := s.cfg.Policy
 			ok, err := s.WarmUp(10 * vtime.Minute)
 			if !ok || err != nil {

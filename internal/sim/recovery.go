@@ -30,7 +30,7 @@ type shock struct {
 	nodes                  uint64 // incidents until most
 }
 
-var calm = shock{first: vtime.Never, last: vtime.Never, most: vtime.Never, all: vtime.Never}
+var quiescent = shock{first: vtime.Never, last: vtime.Never, most: vtime.Never, all: vtime.Never}
 
 // unnoticed is longer than a death without goodbye can go unnoticed, 72 s in a thin slot
 // (PROTOCOL.md section 4): until then nodes count as attached that are not.
@@ -39,7 +39,7 @@ const unnoticed = 75 * vtime.Second
 // at notes that a machine went down or came up.
 func (k *shock) at(now vtime.Time) {
 	first := vtime.Earlier(k.first, now)
-	*k = calm
+	*k = quiescent
 	k.first, k.last = first, now
 }
 

@@ -33,9 +33,9 @@ func TestBound(t *testing.T) {
 // TestShock follows the moments at which a network has come back.
 func TestShock(t *testing.T) {
 	const second = vtime.Time(vtime.Second)
-	k := calm
+	k := quiescent
 	k.watch(5*second, 1000, 1000, 0)
-	if k != calm {
+	if k != quiescent {
 		t.Errorf("nothing has happened, and the network has come back: %+v", k)
 	}
 	k.at(10 * second)                     // one goes down

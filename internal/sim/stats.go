@@ -177,7 +177,7 @@ func (s *Sim) loginWork() Login {
 // ResetCensus begins to count anew: what stands is kept, what has happened is not.
 func (s *Sim) ResetCensus() {
 	t := &s.stats
-	*t = stats{running: t.running, attached: t.attached, serving: t.serving, second: t.second, lowest: 1, shock: calm}
+	*t = stats{running: t.running, attached: t.attached, serving: t.serving, second: t.second, lowest: 1, shock: quiescent}
 	s.offered = make(offered)
 	t.watermark(s.now)
 }

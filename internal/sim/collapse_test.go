@@ -7,9 +7,9 @@ import (
 	"github.com/ada420b6/overlay/internal/vtime"
 )
 
-// patchDay is a network for August 2007, small: what made it collapse is the ratio of
+// augustNetwork is a network for August 2007, small: what made it collapse is the ratio of
 // the nodes that come back to what the login servers can do.
-func patchDay(nodes int, old bool) Config {
+func augustNetwork(nodes int, old bool) Config {
 	cfg := DefaultConfig(nodes)
 	cfg.Loss = 0.03
 	cfg.Check = CheckBasic
@@ -20,11 +20,11 @@ func patchDay(nodes int, old bool) Config {
 	return cfg
 }
 
-// TestPatchDay is PROTOCOL.md section 16: the policy of 2007 collapses when 30 % of all
+// TestAugust2007 is PROTOCOL.md section 16: the policy of 2007 collapses when 30 % of all
 // machines reboot at a busy hour, and stays down although all are back; at a quiet hour,
 // and on a usual patch day of 10 %, nothing is to be seen. The policy that heals never
 // falls far.
-func TestPatchDay(t *testing.T) {
+func TestAugust2007(t *testing.T) {
 	const nodes = 4_000
 	for _, tc := range []struct {
 		name      string
@@ -40,7 +40,7 @@ func TestPatchDay(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s, err := New(patchDay(nodes, tc.old))
+			s, err := New(augustNetwork(nodes, tc.old))
 			if err != nil {
 				t.Fatal(err)
 			}
