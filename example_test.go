@@ -8,6 +8,8 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -345,4 +347,56 @@ func ExampleSimulation_WarmUp() {
 	// Output:
 	// under 80 % attached: true - healed about as fast as possible: false
 	// under 80 % attached: false - healed about as fast as possible: true
+}
+
+// A quiet hour: 30 % of the users are there when half of the supernodes reboot.
+func ExampleSimulation_Online() {
+	s, err := overlay.NewSimulation(1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	s.Add(1000)
+	s.Online(0.3, 0)
+	if ordinary, err := s.WarmUp(15 * time.Minute); !ordinary {
+		log.Fatal(err)
+	}
+	s.ResetCensus()
+	s.RebootSupernodes(0.5, 0, time.Minute)
+	if err := s.Run(5 * time.Minute); err != nil {
+		log.Fatal(err)
+	}
+	c := s.Census()
+	fmt.Println(c.Running, c.Attached, c.SupernodesLost > 0)
+	// Output: 300 300 true
+}
+
+// The comings and goings of three hosts, again and again for a hundred machines.
+func ExampleWithAvailability() {
+	file := filepath.Join(os.TempDir(), "overlay-example.avt")
+	trace := "a\t1\t0 600\nb\t2\t0 30 90 600\nc\t1\t60 600\n" // id, sessions, start end ...
+	if err := os.WriteFile(file, []byte(trace), 0o600); err != nil {
+		log.Fatal(err)
+	}
+	defer os.Remove(file)
+	s, err := overlay.NewSimulation(1, overlay.WithAvailability(file))
+	if err != nil {
+		log.Fatal(err)
+	}
+	s.Add(99)
+	if ordinary, err := s.WarmUp(15 * time.Minute); !ordinary {
+		log.Fatal(err)
+	}
+	fmt.Println(s.Census().Running)
+	for range 4 {
+		if err := s.Run(25 * time.Second); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(s.Census().Running)
+	}
+	// Output:
+	// 66
+	// 66
+	// 33
+	// 66
+	// 99
 }
