@@ -9,8 +9,8 @@ import (
 
 // An ordinary day: what a rehearsal begins with.
 
-// steadyFor is how long the tier must have kept its size, within 1 %, for the day to
-// count as ordinary: four of its periods.
+// steadyFor is how long the tier must have kept its size, within 3 %, for the day to
+// count as ordinary: four of its periods. Growing by need it would grow by half in one.
 const steadyFor = vtime.Minute
 
 // warmth is how far a warm-up has come, when it is done in pieces.
@@ -52,8 +52,8 @@ func (s *Sim) doubled() bool {
 	return s.cfg.Policy.Attachments < 2 || s.stats.serving < 2 || 100*s.stats.second >= 95*ordinary
 }
 
-// near reports whether two sizes of the tier differ by 1 % or one supernode at most.
-func near(a, b int) bool { return max(a-b, b-a) <= max(1, a/100) }
+// near reports whether two sizes of the tier differ by 3 % or one supernode at most.
+func near(a, b int) bool { return max(a-b, b-a) <= max(1, 3*a/100) }
 
 // cured is p without what makes it collapse.
 func cured(p core.Policy) core.Policy {
