@@ -57,6 +57,9 @@ func objects(t *testing.T, stdout string) []map[string]any {
 
 // TestAugust2007 is the whole program, small: what fails must fail, what heals must heal.
 func TestAugust2007(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two networks of 2000 nodes for half an hour")
+	}
 	file := filepath.Join(t.TempDir(), "report.html")
 	if err := os.WriteFile(file, bytes.Repeat([]byte("old"), 1<<20), 0o600); err != nil {
 		t.Fatal(err)

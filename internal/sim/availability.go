@@ -74,7 +74,7 @@ func (a *Availability) addHost(text string) error {
 	id, rest, ok := strings.Cut(text, "\t")
 	count, times, _ := strings.Cut(rest, "\t") // a host without sessions may end here
 	if !ok || id == "" {
-		return errors.New("no id and tab: a line is id TAB n TAB start end start end ...")
+		return errors.New("no id and tab: a line is id TAB n TAB and then start and end of each session")
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(count))
 	fields := strings.Fields(times)
