@@ -8,6 +8,8 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -320,4 +322,81 @@ func ExampleHealingPolicy() {
 	}
 	fmt.Println("two attachments keep more nodes reachable:", least[0] > least[1])
 	// Output: two attachments keep more nodes reachable: true
+}
+
+// August 2007, small: at a busy hour 30 % of all machines reboot within five minutes.
+func ExampleSimulation_WarmUp() {
+	for _, p := range []overlay.HealingPolicy{overlay.Naive2007(), overlay.DefaultHealing()} {
+		s, err := overlay.NewSimulation(1, overlay.WithHealing(p))
+		if err != nil {
+			log.Fatal(err)
+		}
+		s.Add(1000)
+		if ordinary, err := s.WarmUp(15 * time.Minute); !ordinary {
+			log.Fatal(err)
+		}
+		s.ResetCensus()
+		s.Reboot(0.3, 5*time.Minute, 2*time.Minute)
+		if err := s.Run(20 * time.Minute); err != nil {
+			log.Fatal(err)
+		}
+		c := s.Census()
+		ratio, healed := c.Ratio()
+		fmt.Println("under 80 % attached:", 5*c.Attached < 4*c.Running, "- healed about as fast as possible:", healed && ratio < 1.5)
+	}
+	// Output:
+	// under 80 % attached: true - healed about as fast as possible: false
+	// under 80 % attached: false - healed about as fast as possible: true
+}
+
+// A quiet hour: 30 % of the users are there when half of the supernodes reboot.
+func ExampleSimulation_Online() {
+	s, err := overlay.NewSimulation(1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	s.Add(1000)
+	s.Online(0.3, 0)
+	if ordinary, err := s.WarmUp(15 * time.Minute); !ordinary {
+		log.Fatal(err)
+	}
+	s.ResetCensus()
+	s.RebootSupernodes(0.5, 0, time.Minute)
+	if err := s.Run(5 * time.Minute); err != nil {
+		log.Fatal(err)
+	}
+	c := s.Census()
+	fmt.Println(c.Running, c.Attached, c.SupernodesLost > 0)
+	// Output: 300 300 true
+}
+
+// The comings and goings of three hosts, again and again for a hundred machines.
+func ExampleWithAvailability() {
+	file := filepath.Join(os.TempDir(), "overlay-example.avt")
+	trace := "a\t1\t0 600\nb\t2\t0 30 90 600\nc\t1\t60 600\n" // id, sessions, start end ...
+	if err := os.WriteFile(file, []byte(trace), 0o600); err != nil {
+		log.Fatal(err)
+	}
+	defer os.Remove(file)
+	s, err := overlay.NewSimulation(1, overlay.WithAvailability(file))
+	if err != nil {
+		log.Fatal(err)
+	}
+	s.Add(99)
+	if ordinary, err := s.WarmUp(15 * time.Minute); !ordinary {
+		log.Fatal(err)
+	}
+	fmt.Println(s.Census().Running)
+	for range 4 {
+		if err := s.Run(25 * time.Second); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(s.Census().Running)
+	}
+	// Output:
+	// 66
+	// 66
+	// 33
+	// 66
+	// 99
 }

@@ -3,7 +3,6 @@ package overlay
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/ada420b6/overlay/internal/sim"
@@ -22,16 +21,19 @@ import (
 type Simulation struct {
 	seed    uint64
 	config  networkConfig
-	pending int // nodes added before the first Run
+	pending int     // nodes added before the first Run
+	online  float64 // share of them that is on
+	playing bool    // the trace of WithAvailability has begun
 	sim     *sim.Sim
 	err     error // the first thing that went wrong; it stays
 }
 
 type simulationConfig struct {
-	latencies string
-	loss      float64
-	reachable float64
-	nodes     int
+	latencies    *sim.Latency
+	availability *sim.Availability
+	loss         float64
+	reachable    float64
+	nodes        int
 }
 
 func simulationOption(name string, f func(*simulationConfig) error) Option {
@@ -45,11 +47,28 @@ func simulationOption(name string, f func(*simulationConfig) error) Option {
 // square matrix of milliseconds, one line a row, separated by tabs. By default they are
 // drawn between 10 and 300 ms.
 func WithLatencies(file string) Option {
-	return simulationOption("WithLatencies", func(c *simulationConfig) error {
-		if _, err := os.Stat(file); err != nil {
+	return simulationOption("WithLatencies", func(c *simulationConfig) (err error) {
+		if c.latencies, err = sim.LoadLatency(file); err != nil {
 			return fmt.Errorf("WithLatencies: %w", err)
 		}
-		c.latencies = file
+		return nil
+	})
+}
+
+// WithAvailability lets the machines come and go as those of a real network did: file is
+// an availability trace in the AVT form, a host a line:
+//
+//	id TAB n TAB start end start end ...
+//
+// with n sessions in order, in seconds. Machine i does what host i did, and when there are
+// more machines than hosts, it begins again with the first. They go without a goodbye. The
+// trace begins with the first Run after WarmUp; who is not on at its start is not started
+// before.
+func WithAvailability(file string) Option {
+	return simulationOption("WithAvailability", func(c *simulationConfig) (err error) {
+		if c.availability, err = sim.LoadAvailability(file); err != nil {
+			return fmt.Errorf("WithAvailability: %w", err)
+		}
 		return nil
 	})
 }
@@ -89,8 +108,10 @@ func WithMaxNodes(n int) Option {
 	})
 }
 
-// NewSimulation makes an empty network of two login servers. Of the options of New it
-// takes WithHealing; WithLatencies, WithLoss, WithReachable and WithMaxNodes are its own.
+// NewSimulation makes an empty network of two login servers, which together serve a
+// 2000th of the nodes that are added before the first Run in a second. Of the options of
+// New it takes WithHealing; WithAvailability, WithLatencies, WithLoss, WithReachable and
+// WithMaxNodes are its own.
 func NewSimulation(seed uint64, opts ...Option) (*Simulation, error) {
 	c := networkConfig{healing: DefaultHealing(), simulation: simulationConfig{loss: -1, reachable: -1}}
 	if err := apply(opts, &c); err != nil {
@@ -99,7 +120,7 @@ func NewSimulation(seed uint64, opts ...Option) (*Simulation, error) {
 	if len(c.real) > 0 {
 		return nil, fmt.Errorf("overlay: %s means nothing to a simulation", c.real[0])
 	}
-	return &Simulation{seed: seed, config: c}, nil
+	return &Simulation{seed: seed, config: c, online: 1}, nil
 }
 
 // Add adds n machines, up to WithMaxNodes in all, which start within the next 10 s and another second for each
@@ -120,8 +141,13 @@ func (s *Simulation) start(n int) error {
 	if err != nil {
 		return s.fail(fmt.Errorf("overlay: Add(%d): %w (see WithMaxNodes)", n, err))
 	}
-	s.sim.StartFrom(first, vtime.Duration(10*time.Second+time.Duration(n)*time.Millisecond))
+	s.sim.StartFrom(first, spread(n))
 	return nil
+}
+
+// spread is over how long n machines are started.
+func spread(n int) vtime.Duration {
+	return 10*vtime.Second + vtime.Duration(n)*vtime.Millisecond
 }
 
 // ready makes the machines that were added before the first Run.
@@ -132,6 +158,29 @@ func (s *Simulation) ready() error {
 	if s.pending == 0 {
 		return s.fail(errors.New("overlay: a simulation needs nodes: call Add"))
 	}
+	var err error
+	if s.sim, err = sim.New(s.configure()); err != nil {
+		return s.fail(fmt.Errorf("overlay: %w", err))
+	}
+	if a := s.config.simulation.availability; a != nil {
+		s.sim.Replay(a)
+	}
+	if s.online == 1 {
+		return s.start(s.pending)
+	}
+	if _, err := s.sim.Add(s.pending); err != nil {
+		return s.fail(fmt.Errorf("overlay: Add(%d): %w (see WithMaxNodes)", s.pending, err))
+	}
+	s.sim.Online(s.online, spread(s.pending))
+	return nil
+}
+
+// minLoginRate keeps a login server's answer within the patience of the policy of 2007,
+// 30 s, however small the network is.
+const minLoginRate = 0.1
+
+// configure puts the simulator's configuration together.
+func (s *Simulation) configure() sim.Config {
 	o := s.config.simulation
 	nodes := o.nodes
 	if nodes == 0 {
@@ -142,24 +191,17 @@ func (s *Simulation) ready() error {
 	if nodes <= sim.BigRun {
 		c.Cache = c.Policy.HostCache
 	}
+	c.LoginRate = max(minLoginRate, float64(s.pending)/2000)
 	if o.loss >= 0 {
 		c.Loss = o.loss
 	}
 	if o.reachable >= 0 {
 		c.Reachable = o.reachable
 	}
-	if o.latencies != "" {
-		m, err := sim.LoadLatency(o.latencies)
-		if err != nil {
-			return s.fail(fmt.Errorf("overlay: %w", err))
-		}
-		c.Latency = m
+	if o.latencies != nil {
+		c.Latency = o.latencies
 	}
-	var err error
-	if s.sim, err = sim.New(c); err != nil {
-		return s.fail(fmt.Errorf("overlay: %w", err))
-	}
-	return s.start(s.pending)
+	return c
 }
 
 func (s *Simulation) fail(err error) error {
@@ -177,15 +219,49 @@ func (s *Simulation) share(what string, share float64) bool {
 	return s.ready() == nil
 }
 
-// Reboot takes a random share of the running nodes down, without a goodbye, at random
-// moments within the time over; each is away for about down, and comes back with what
-// it had on disk. A wrong share is the error of the next Run.
-func (s *Simulation) Reboot(fraction float64, over, down time.Duration) {
-	if over < 0 || down < 0 {
-		_ = s.fail(fmt.Errorf("overlay: Reboot: negative time"))
+// maxDown is the longest that a reboot takes, in milliseconds 2/3 of what fits 32 bits.
+const maxDown = 30 * 24 * time.Hour
+
+// times checks the times that a fault is asked for.
+func (s *Simulation) times(what string, over, down time.Duration) {
+	if over < 0 || down < 0 || down > maxDown {
+		_ = s.fail(fmt.Errorf("overlay: %s: over %v and down for %v, times of 0 to %v are possible", what, over, down, maxDown))
 	}
+}
+
+// Reboot takes a random share of the running nodes down, without a goodbye, at random
+// moments within the time over; each is away for 0.5 to 1.5 times down, for good when
+// that is 0, and comes back with what it had on disk. A wrong argument is the error of
+// the next Run.
+func (s *Simulation) Reboot(fraction float64, over, down time.Duration) {
+	s.times("Reboot", over, down)
 	if s.share("Reboot", fraction) {
 		s.sim.RebootShare(fraction, vtime.Duration(over), vtime.Duration(down))
+	}
+}
+
+// RebootSupernodes is Reboot for a share of those that serve now.
+func (s *Simulation) RebootSupernodes(fraction float64, over, down time.Duration) {
+	s.times("RebootSupernodes", over, down)
+	if s.share("RebootSupernodes", fraction) {
+		s.sim.RebootSupernodes(fraction, vtime.Duration(over), vtime.Duration(down))
+	}
+}
+
+// Online lets a share of all machines be on, within the time over: users switch the
+// others off, with a goodbye, or enough of them on, drawn at random. Before the first
+// Run it says how many are started. The login servers stay those of the whole network: a
+// network with a small share online is one at a quiet hour.
+func (s *Simulation) Online(share float64, over time.Duration) {
+	s.times("Online", over, 0)
+	switch {
+	case !(share >= 0 && share <= 1):
+		_ = s.fail(fmt.Errorf("overlay: Online: a share of %v, 0 to 1 is possible", share))
+	case s.err != nil:
+	case s.sim == nil:
+		s.online = share
+	default:
+		s.sim.Online(share, vtime.Duration(over))
 	}
 }
 
@@ -226,6 +302,34 @@ func (s *Simulation) StartLogin() {
 	}
 }
 
+// WarmUp lets time pass until it is an ordinary day: every running node is attached, as
+// often as its policy wants, and the tier has kept its size for a minute; at most max. It
+// reports whether it has come to that; called again, it goes on. The error is that of Run.
+// A rehearsal continues with ResetCensus, so that nothing of this is counted, and a disaster.
+//
+// A network with a policy like Naive2007 would not come up from everybody's start at once:
+// the real one had grown over years. While WarmUp lasts nodes log in and attach as those of
+// DefaultHealing do; number and kind of attachments, capacities and the tier's thresholds
+// are the policy's own.
+func (s *Simulation) WarmUp(max time.Duration) (ordinary bool, err error) {
+	if err := s.ready(); err != nil {
+		return false, err
+	}
+	ordinary, err = s.sim.WarmUp(vtime.Duration(max))
+	if err != nil {
+		return false, s.fail(fmt.Errorf("overlay: %w", err))
+	}
+	return ordinary, nil
+}
+
+// play lets the trace of WithAvailability begin, once.
+func (s *Simulation) play() {
+	if s.config.simulation.availability != nil && !s.playing {
+		s.playing = true
+		s.sim.Play()
+	}
+}
+
 // Run lets d pass. The error is the first thing that has gone wrong: a wrong argument of
 // an earlier call, or a rule of the protocol that was broken, with the seed and the
 // moment. After an error the simulation stands still.
@@ -236,6 +340,7 @@ func (s *Simulation) Run(d time.Duration) error {
 	if err := s.ready(); err != nil {
 		return err
 	}
+	s.play()
 	if err := s.sim.Run(vtime.Duration(d)); err != nil {
 		return s.fail(fmt.Errorf("overlay: %w", err))
 	}
@@ -249,50 +354,12 @@ func (s *Simulation) RunUntilAttached(max time.Duration) (time.Duration, error) 
 	if err := s.ready(); err != nil {
 		return 0, err
 	}
+	s.play()
 	took, err := s.sim.Settle(vtime.Duration(max))
 	if err != nil {
 		return time.Duration(took), s.fail(fmt.Errorf("overlay: %w", err))
 	}
 	return time.Duration(took), nil
-}
-
-// Census is the network at one moment, and what has happened since it began.
-type Census struct {
-	Time        time.Duration // simulated time since the start
-	Running     int           // nodes whose machine runs
-	Attached    int           // of these, nodes that can be found and called
-	Supernodes  int           // of these, nodes that serve
-	MinAttached float64       // smallest share of the running nodes that was attached since ResetCensus
-
-	Promotions, Demotions uint64 // changes of role
-	Messages              uint64 // messages that arrived
-	Bytes                 uint64 // their size, without packet headers
-	Events                uint64 // steps of the simulation
-
-	// WaitP50, WaitP99 and WaitMax say how long nodes were without an attachment, over
-	// all times that one started or lost its last, and got one; within 3 %.
-	WaitP50, WaitP99, WaitMax time.Duration
-	// TriesMean is how many probes and attaches that took on average.
-	TriesMean float64
-}
-
-// String tells the census in a line.
-func (c Census) String() string {
-	return fmt.Sprintf("%v: %d running, %d attached (never under %.1f %%), %d supernodes", c.Time.Round(time.Second), c.Running, c.Attached, 100*c.MinAttached, c.Supernodes)
-}
-
-// Census counts. It is the zero Census before there are nodes.
-func (s *Simulation) Census() Census {
-	if s.sim == nil {
-		return Census{}
-	}
-	c := s.sim.Census()
-	return Census{
-		Time: time.Duration(c.At), Running: c.Running, Attached: c.Attached, Supernodes: c.Supernodes, MinAttached: c.MinAttached,
-		Promotions: c.Promotions, Demotions: c.Demotions, Messages: c.Delivered, Bytes: c.Bytes, Events: c.Events,
-		WaitP50: time.Duration(c.Waits.P50), WaitP99: time.Duration(c.Waits.P99), WaitMax: time.Duration(c.Waits.Max),
-		TriesMean: c.Waits.MeanTries,
-	}
 }
 
 // ResetCensus begins to count anew, so that a Census tells of what follows only.

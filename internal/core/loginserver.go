@@ -165,7 +165,11 @@ func (l *LoginServer) pump(env *Env, now vtime.Time, out *Effects) {
 		l.serving = append(l.serving, a)
 		out.add(Effect{Kind: EffectApplication, Peer: a.peer, Query: a.query})
 	}
-	l.queue = l.queue[:copy(l.queue, l.queue[k:])]
+	if k == len(l.queue) {
+		l.queue = l.queue[:0]
+	} else { // the policy of 2007 has a million in it: they are not moved for each that leaves
+		l.queue = l.queue[k:]
+	}
 }
 
 // issued passes the driver's decision on.

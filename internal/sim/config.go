@@ -6,6 +6,7 @@ import (
 
 	"github.com/ada420b6/overlay/internal/core"
 	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/vtime"
 )
 
 // Config describes a simulated network. DefaultConfig fills in every field; New takes
@@ -23,10 +24,12 @@ type Config struct {
 	// from the start.
 	Logins int
 
-	// LoginRate is how many applications one login server decides a second: 50 by
-	// default or a 4 000th of the nodes, whichever is more, so that two servers log
-	// everybody in within 33 min (PROTOCOL.md section 11).
-	LoginRate int
+	// LoginRate is how many applications all login servers together decide a second: a
+	// 2 000th of the nodes by default, so that they log everybody in within 33 min
+	// (PROTOCOL.md section 16), and at least 100, so that a small network of nodes without
+	// certificates begins soon. To show the outage of 2007 at less than 200 000 nodes,
+	// set it to a 2 000th: it is the ratio that matters.
+	LoginRate float64
 
 	// Uncertified is the share of nodes that start without a certificate and must log
 	// in first; 0 by default: a network that has been running before.
@@ -112,7 +115,7 @@ func DefaultConfig(nodes int) Config {
 		Seed:         1,
 		Nodes:        nodes,
 		Logins:       2,
-		LoginRate:    max(50, nodes/4_000),
+		LoginRate:    max(100, float64(nodes)/2_000),
 		Policy:       core.DefaultPolicy(),
 		Latency:      DefaultLatency(),
 		Jitter:       0.1,
@@ -144,7 +147,6 @@ func (c *Config) validate() error {
 	}{
 		{"Nodes", c.Nodes, 1, MaxNodes},
 		{"Logins", c.Logins, 0, MaxLogins},
-		{"LoginRate", c.LoginRate, 1, maxRate},
 		{"Groups", c.Groups, 1, maxRate},
 		{"Cache", c.Cache, 1, MaxCache},
 		{"Service.Rate", c.Service.Rate, 1, maxRate},
@@ -169,6 +171,9 @@ func (c *Config) validate() error {
 			return fmt.Errorf("%w: %s is %v, allowed are 0 to 1", ErrConfig, f.name, f.v)
 		}
 	}
+	if !(c.LoginRate > 0 && c.LoginRate <= maxRate) {
+		return fmt.Errorf("%w: LoginRate is %v, more than 0 and at most %d are allowed", ErrConfig, c.LoginRate, maxRate)
+	}
 	if c.Latency == nil {
 		return fmt.Errorf("%w: Latency is nil", ErrConfig)
 	}
@@ -176,6 +181,11 @@ func (c *Config) validate() error {
 		return fmt.Errorf("%w: Check is %d", ErrConfig, c.Check)
 	}
 	return nil
+}
+
+// decision is how long one login server takes for an application.
+func (c *Config) decision() vtime.Duration {
+	return vtime.Duration(float64(c.Logins) / c.LoginRate * float64(vtime.Second))
 }
 
 // handle returns the handle of the host with index i; index is its inverse. Nodes come

@@ -10,6 +10,9 @@
 //	faults    crash, reboot, leave, partition, dead login servers
 //	oracle    the rules of PROTOCOL.md section 3, checked at every event
 //	stats     what is counted, and how long nodes waited
+//	recovery  when the network had come back, and when it could have at best
+//	warm      an ordinary day, which a rehearsal begins with; users who switch off and on
+//	replay    availability traces: the comings and goings of real hosts
 //
 // A test has two phases. In the first there are faults, and the oracle checks what must
 // never happen (R2, R3, R5 to R9). Then the faults stop, and Settle and Merged check what
@@ -32,8 +35,8 @@
 // the compact form keys and signatures are left out. The host cache and the roster are
 // kept on disk at every moment, as if EffectSave were carried out at once; a real disk is
 // a little behind. There are sessions only as far as machines see them, see network.
-// Clocks do not drift. An application server decides one application after the other at
-// Config.LoginRate and grants all of them.
+// Clocks do not drift. Login servers decide one application after the other, together
+// Config.LoginRate a second, and grant all of them.
 //
 // # Size
 //

@@ -38,8 +38,11 @@ func (s *Sim) handle(e *event) {
 		s.crash(e.host, vtime.Duration(e.aux)*vtime.Millisecond)
 	case eventLeave:
 		s.leave(e.host, vtime.Duration(e.aux)*vtime.Millisecond)
+	case eventEnd:
+		s.replay.ended(s, e.host)
 	case eventIssue:
 		if h.is(hostUp) && h.boots == e.gen {
+			s.stats.decided++
 			s.in = core.Input{Kind: core.InputIssued, From: handle(e.from), Query: e.ref, Status: uint8(wire.LoginGranted)}
 			s.step(e.host)
 		}
@@ -170,6 +173,8 @@ func (s *Sim) carryOut(i uint32, f *core.Effect) {
 		s.found(i, f)
 	case core.EffectChannel, core.EffectNoChannel:
 		s.channel(i, f)
+	case core.EffectCertified:
+		s.stats.granted++
 	case core.EffectPromoted:
 		s.stats.promotions++
 	case core.EffectDemoted:
@@ -187,6 +192,6 @@ func (s *Sim) carryOut(i uint32, f *core.Effect) {
 // issue lets a login server's driver decide an application, first come first served.
 func (s *Sim) issue(i uint32, f *core.Effect) {
 	busy := &s.issues[int(i)-s.cfg.Nodes]
-	*busy = vtime.Later(*busy, s.now).Add(vtime.Second / vtime.Duration(s.cfg.LoginRate))
+	*busy = vtime.Later(*busy, s.now).Add(s.cfg.decision())
 	s.queue.push(event{at: *busy, host: i, kind: eventIssue, from: index(f.Peer), ref: f.Query, gen: s.hosts[i].boots})
 }

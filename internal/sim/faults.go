@@ -52,7 +52,7 @@ func (s *Sim) StartAll(over vtime.Duration) {
 // StartFrom is StartAll for the nodes from number first on.
 func (s *Sim) StartFrom(first int, over vtime.Duration) {
 	for i := s.node(first); i < uint32(s.added); i++ {
-		if !s.hosts[i].is(hostUp) {
+		if !s.hosts[i].is(hostUp) && (s.replay == nil || s.replay.start(s, i)) {
 			s.absent(i, 1+s.within(over))
 		}
 	}
@@ -78,6 +78,11 @@ func (s *Sim) LeaveShare(share float64, over, down vtime.Duration) {
 	s.schedule(share, over, down, eventLeave, hostUp)
 }
 
+// RebootSupernodes is RebootShare among the supernodes.
+func (s *Sim) RebootSupernodes(share float64, over, down vtime.Duration) {
+	s.schedule(share, over, down, eventCrash, hostUp|hostServing)
+}
+
 // CrashSupernodes lets share of the supernodes crash at once, for good.
 func (s *Sim) CrashSupernodes(share float64) {
 	s.schedule(share, 0, 0, eventCrash, hostUp|hostServing)
@@ -91,15 +96,12 @@ func (s *Sim) schedule(share float64, over, down vtime.Duration, kind eventKind,
 			hosts = append(hosts, i)
 		}
 	}
-	hit := min(int(share*float64(len(hosts))+0.5), len(hosts))
-	for k := range hit { // the first hit places of a shuffle
-		j := k + int(scale(s.random(), uint32(len(hosts)-k)))
-		hosts[k], hosts[j] = hosts[j], hosts[k]
+	for i := range s.some(hosts, int(share*float64(len(hosts))+0.5)) {
 		away := uint32(0)
 		if down > 0 {
 			away = max(1, uint32((down/2+s.within(down))/vtime.Millisecond))
 		}
-		e := event{at: s.now.Add(s.within(over)), host: hosts[k], kind: kind, aux: away}
+		e := event{at: s.now.Add(s.within(over)), host: i, kind: kind, aux: away}
 		if over == 0 {
 			s.handle(&e)
 		} else {

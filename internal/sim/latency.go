@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -129,6 +130,13 @@ func (l *Latency) RTT(a, b uint64) vtime.Duration {
 		i = scale(mix(a^mix(b)), uint32(len(l.micros)))
 	}
 	return vtime.Duration(l.micros[i]) * vtime.Microsecond
+}
+
+// Median returns the round trip that half of all pairs exceed.
+func (l *Latency) Median() vtime.Duration {
+	all := slices.Clone(l.micros)
+	slices.Sort(all)
+	return vtime.Duration(all[len(all)/2]) * vtime.Microsecond
 }
 
 func (l *Latency) row(hash uint64) uint32 { return scale(hash, l.rows) }

@@ -31,10 +31,13 @@ func (s *Sim) start(i uint32) {
 	s.in = core.Input{Kind: core.InputStart, Start: s.disk(i, h)}
 	delete(s.rosters, i)
 	if int(i) < s.cfg.Nodes {
-		s.stats.running++
-		s.stats.watermark()
+		s.orphans.set(i, true)
+		s.stats.up(s.now)
 	}
 	s.step(i)
+	if s.replay != nil {
+		s.replay.started(s, i)
+	}
 }
 
 // disk is what host i finds when it comes up.
@@ -93,7 +96,10 @@ func (s *Sim) crash(i uint32, away vtime.Duration) {
 	h.calls = s.callers.put(h.calls, nil)
 	h.gen++ // whatever timer is queued is void
 	h.due, h.armed = vtime.Never, vtime.Never
-	s.stats.down(h, int(i) < s.cfg.Nodes)
+	if int(i) < s.cfg.Nodes {
+		s.orphans.set(i, false)
+		s.stats.down(h, s.now)
+	}
 	h.state &^= hostUp | hostAttached | hostServing | hostSecond
 	delete(s.away, i)
 	if s.oracle != nil {
@@ -158,13 +164,14 @@ func (s *Sim) observe(i uint32, h *host, v *view) {
 			h.orphan = s.now
 		}
 		h.tries = 0
+		s.orphans.set(i, !v.attached)
 	}
 	st.serving += toInt(v.serving) - toInt(h.is(hostServing))
 	st.second += toInt(second) - toInt(h.is(hostSecond))
 	h.set(hostAttached, v.attached)
 	h.set(hostServing, v.serving)
 	h.set(hostSecond, second)
-	st.watermark()
+	st.watermark(s.now)
 }
 
 func toInt(b bool) int {

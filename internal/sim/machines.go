@@ -33,6 +33,7 @@ type view struct {
 	serving  bool
 	seq      uint64 // last sequence number of its record
 	inc      uint32 // last incarnation as a supernode
+	waiting  int    // applications that wait at a login server
 }
 
 // protocol is the machines of the core: one flat array without pointers.
@@ -63,7 +64,7 @@ func (p *protocol) next(i uint32, env *core.Env) vtime.Time {
 
 func (p *protocol) view(i uint32, super *core.Supernode) view {
 	if int(i) >= len(p.nodes) {
-		return view{}
+		return view{waiting: p.logins[int(i)-len(p.nodes)].Waiting()}
 	}
 	n, env := &p.nodes[i], &p.env
 	env.Super = super

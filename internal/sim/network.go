@@ -19,8 +19,9 @@ import (
 // elsewhere makes no difference to a NAT here, which lets none through.
 type network struct {
 	latency *Latency
-	jitter  uint32 // 1/65536 of the latency
-	loss    uint32 // probabilities in 1/65536
+	median  vtime.Duration // of the latency
+	jitter  uint32         // 1/65536 of the latency
+	loss    uint32         // probabilities in 1/65536
 	dup     uint32
 	reorder uint32
 	draw    uint64
@@ -53,6 +54,7 @@ const (
 func newNetwork(c *Config) network {
 	return network{
 		latency: c.Latency,
+		median:  c.Latency.Median(),
 		jitter:  share16(c.Jitter),
 		loss:    share16(c.Loss),
 		dup:     share16(c.Dup),
@@ -134,6 +136,9 @@ func (s *Sim) arrive(e *event, h *host) {
 	svc := &s.cfg.Service
 	if int(e.host) >= s.cfg.Nodes {
 		svc = &s.cfg.LoginService
+	}
+	if e.flag&flagFresh != 0 && h.is(hostServing) && wire.KindOf(s.arena.get(e.ref, int(e.n))) == wire.KindAttach {
+		s.offered.add(e.host, s.now)
 	}
 	wait := h.busy.Sub(s.now)
 	switch {

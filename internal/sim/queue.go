@@ -17,6 +17,7 @@ const (
 	eventStart                   // host comes up
 	eventCrash                   // host goes down without goodbye; aux is how long for, 0 for good
 	eventLeave                   // host says goodbye; aux is how long it stays away, 0 for good
+	eventEnd                     // a session of an availability trace ends at host
 	eventIssue                   // login server host has decided the application of from; ref is the query
 )
 

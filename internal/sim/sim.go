@@ -42,6 +42,10 @@ type Sim struct {
 	dialed   map[question]*Channel
 	floors   map[[2]uint64]uint64 // the latest sequence number that an asker has seen of a name
 	query    uint32
+	orphans  orphans // nodes that run without an attachment
+	offered  offered
+	warm     warmth
+	replay   *replay // nil without an availability trace
 	oracle   *oracle
 	tracer   *tracer
 	broken   error // the first violation; nothing runs after it
@@ -80,6 +84,7 @@ func newSim(cfg Config, m machines) *Sim {
 		floors:   make(map[[2]uint64]uint64),
 		draw:     mix(cfg.Seed ^ 0x64726177),
 		trace:    cfg.Seed,
+		orphans:  orphans{bits: make([]uint64, cfg.Nodes/64+1)},
 	}
 	s.ResetCensus()
 	s.net = newNetwork(&s.cfg)

@@ -16,10 +16,13 @@ type stats struct {
 	sent                     [64]uint64 // by wire.Kind, with room for more kinds
 	dropped                  [drops]uint64
 
-	lowest float64 // smallest share of running nodes that was attached
-	waits  histogram
-	tries  uint64
-	most   uint16
+	lowest float64   // smallest share of running nodes that was attached
+	waits  histogram // in milliseconds
+	tries  histogram
+	shock  shock
+
+	lost             int    // supernodes that went down
+	decided, granted uint64 // applications; of these, decided while their node still waited
 }
 
 // attempt counts a probe or an attach of a host that has no attachment.
@@ -31,25 +34,35 @@ func (t *stats) attempt(h *host) {
 
 // healed notes the end of an incident: wait is how long the node had no attachment.
 func (t *stats) healed(wait vtime.Duration, tries uint16) {
-	t.waits.add(wait)
-	t.tries += uint64(tries)
-	t.most = max(t.most, tries)
+	t.waits.add(milliseconds(wait))
+	t.tries.add(uint64(tries))
 }
 
-func (t *stats) down(h *host, node bool) {
-	if !node {
-		return
-	}
+// incidents is how many have begun.
+func (t *stats) incidents() uint64 { return t.waits.n + uint64(t.running-t.attached) }
+
+// up counts a node that starts, without an attachment.
+func (t *stats) up(now vtime.Time) {
+	t.running++
+	t.shock.at(now)
+	t.watermark(now)
+}
+
+func (t *stats) down(h *host, now vtime.Time) {
 	t.running--
 	t.attached -= toInt(h.is(hostAttached))
 	t.serving -= toInt(h.is(hostServing))
+	t.lost += toInt(h.is(hostServing))
 	t.second -= toInt(h.is(hostSecond))
-	t.watermark()
+	t.shock.at(now)
+	t.watermark(now)
 }
 
-func (t *stats) watermark() {
+// watermark notes how few, and since when how many, are attached.
+func (t *stats) watermark(now vtime.Time) {
 	if t.running > 0 {
 		t.lowest = min(t.lowest, float64(t.attached)/float64(t.running))
+		t.shock.watch(now, t.attached, t.running, t.incidents())
 	}
 }
 
@@ -72,114 +85,148 @@ type Census struct {
 	Dropped   [drops]uint64 // by Drop
 
 	Promotions, Demotions uint64
+	Lost                  int // supernodes that went down without stepping down first
 	Waits                 Waits
+	Overload              float64 // highest attach load of a supernode over 5 s, in its rate
+	Login                 Login
+	Recovery              Recovery
+}
+
+// Login is what the login servers did.
+type Login struct {
+	Decided uint64         // applications
+	Granted uint64         // of these, to nodes that still waited for the answer
+	Wait    vtime.Duration // how long one that comes now waits, at the server where it is longest
 }
 
 // Waits says how long nodes were without an attachment: one incident for each time
-// that a node started or lost its last attachment, and got one.
+// that a node started or lost its last attachment. Those that still last count with what
+// they have lasted so far: without them, the longer a collapse lasts the better it looks.
 type Waits struct {
 	Incidents      uint64
 	Mean           vtime.Duration
 	P50, P99, P999 vtime.Duration // upper bounds, within 3 %
 	Max            vtime.Duration
 	MeanTries      float64 // probes and attaches an incident
+	P999Tries      int     // within 3 %
 	MaxTries       int
 	Open           int            // nodes that wait now
 	Oldest         vtime.Duration // the longest that one of these has waited
 	OldestNode     int            // which, -1 when none waits
 }
 
-// Census counts. It looks at every host, so it is not for every event.
+// Census counts. It looks at every orphan, so it is not for every event.
 func (s *Sim) Census() Census {
 	t := &s.stats
 	c := Census{
 		At: s.now, Running: t.running, Attached: t.attached, Orphans: t.running - t.attached,
 		Supernodes: t.serving, TwoAttached: t.second, MinAttached: t.lowest,
 		Events: t.events, Delivered: t.delivered, Bytes: t.bytes, Dropped: t.dropped,
-		Promotions: t.promotions, Demotions: t.demotions,
-		Sent:  make(map[wire.Kind]uint64),
-		Waits: t.waits.summary(),
+		Promotions: t.promotions, Demotions: t.demotions, Lost: t.lost,
+		Sent:     make(map[wire.Kind]uint64),
+		Waits:    s.waits(),
+		Overload: s.offered.peak(&s.cfg.Policy),
+		Login:    s.loginWork(),
+		Recovery: s.recovery(),
 	}
 	for k, n := range t.sent {
 		if n > 0 {
 			c.Sent[wire.Kind(k)] = n
 		}
 	}
-	w := &c.Waits
-	w.MaxTries = int(t.most)
-	if w.Incidents > 0 {
-		w.MeanTries = float64(t.tries) / float64(w.Incidents)
-	}
-	w.OldestNode = -1
-	for i := range s.hosts[:s.added] {
-		h := &s.hosts[i]
-		if h.is(hostUp) && !h.is(hostAttached) {
-			w.Open++
-			if d := s.now.Sub(h.orphan); w.OldestNode < 0 || d > w.Oldest {
-				w.Oldest, w.OldestNode = d, i
-			}
-		}
-	}
 	return c
+}
+
+// waits sums the incidents up, those under way included.
+func (s *Sim) waits() (w Waits) {
+	times, tries := s.stats.waits, s.stats.tries
+	w.OldestNode = -1
+	for i := range s.orphans.all {
+		h := &s.hosts[i]
+		w.Open++
+		d := s.now.Sub(h.orphan)
+		if w.OldestNode < 0 || d > w.Oldest {
+			w.Oldest, w.OldestNode = d, int(i)
+		}
+		times.add(milliseconds(d))
+		tries.add(uint64(h.tries))
+	}
+	w.Incidents = times.n
+	if w.Incidents == 0 {
+		return w
+	}
+	w.Mean = vtime.Duration(times.sum/times.n) * vtime.Millisecond
+	w.P50, w.P99, w.P999 = times.span(0.5), times.span(0.99), times.span(0.999)
+	w.Max = vtime.Duration(times.most) * vtime.Millisecond
+	w.MeanTries = float64(tries.sum) / float64(tries.n)
+	w.P999Tries, w.MaxTries = int(tries.quantile(0.999)), int(tries.most)
+	return w
+}
+
+// loginWork sums up what the login servers did.
+func (s *Sim) loginWork() Login {
+	l := Login{Decided: s.stats.decided, Granted: s.stats.granted}
+	for k := range s.logins {
+		waiting := s.look(uint32(s.cfg.Nodes + k)).waiting
+		busy := max(0, s.issues[k].Sub(s.now)) + vtime.Duration(waiting)*s.cfg.decision()
+		l.Wait = max(l.Wait, busy)
+	}
+	return l
 }
 
 // ResetCensus begins to count anew: what stands is kept, what has happened is not.
 func (s *Sim) ResetCensus() {
 	t := &s.stats
-	*t = stats{running: t.running, attached: t.attached, serving: t.serving, second: t.second, lowest: 1}
-	t.watermark()
+	*t = stats{running: t.running, attached: t.attached, serving: t.serving, second: t.second, lowest: 1, shock: quiescent}
+	s.offered = make(offered)
+	t.watermark(s.now)
 }
 
-// histogram counts durations in buckets that are 1/32 of an octave of a millisecond
-// wide: a percentile is within 3 % in 27 octaves, 37 hours.
+// histogram counts numbers in buckets that are 1/32 of an octave wide: a percentile is
+// exact up to 31 and within 3 % in 27 octaves, which are 37 hours in milliseconds.
 type histogram struct {
-	n, sum  uint64 // sum in milliseconds
-	longest vtime.Duration
-	bucket  [27 * 32]uint64
+	n, sum, most uint64
+	bucket       [27 * 32]uint64
 }
 
-func (t *histogram) add(d vtime.Duration) {
-	ms := uint64(max(0, d) / vtime.Millisecond)
+func (t *histogram) add(v uint64) {
 	t.n++
-	t.sum += ms
-	t.longest = max(t.longest, d)
-	t.bucket[min(bucketOf(ms), len(t.bucket)-1)]++
+	t.sum += v
+	t.most = max(t.most, v)
+	t.bucket[min(bucketOf(v), len(t.bucket)-1)]++
 }
 
-func bucketOf(ms uint64) int {
-	if ms < 32 {
-		return int(ms)
+func bucketOf(v uint64) int {
+	if v < 32 {
+		return int(v)
 	}
-	octave := bits.Len64(ms) - 6
-	return (octave+1)*32 + int(ms>>octave)&31
+	octave := bits.Len64(v) - 6
+	return (octave+1)*32 + int(v>>octave)&31
 }
 
-// top is the smallest duration beyond bucket i.
-func top(i int) vtime.Duration {
+// top is the largest number in bucket i.
+func top(i int) uint64 {
 	if i < 32 {
-		return vtime.Duration(i+1) * vtime.Millisecond
+		return uint64(i)
 	}
 	octave := i/32 - 1
-	return vtime.Duration(i%32+33) << octave * vtime.Millisecond
+	return uint64(i%32+33)<<octave - 1
 }
 
-// quantile returns a bound that the share q of all durations does not exceed.
-func (t *histogram) quantile(q float64) vtime.Duration {
+// quantile returns a bound that the share q of all numbers does not exceed.
+func (t *histogram) quantile(q float64) uint64 {
 	need, seen := uint64(q*float64(t.n)), uint64(0)
 	for i, n := range t.bucket {
 		if seen += n; seen > need || seen == t.n && n > 0 {
-			return min(top(i), t.longest)
+			return min(top(i), t.most)
 		}
 	}
 	return 0
 }
 
-func (t *histogram) summary() (w Waits) {
-	if t.n == 0 {
-		return w
-	}
-	w.Incidents, w.Max = t.n, t.longest
-	w.Mean = vtime.Duration(t.sum/t.n) * vtime.Millisecond
-	w.P50, w.P99, w.P999 = t.quantile(0.5), t.quantile(0.99), t.quantile(0.999)
-	return w
+// span is quantile for milliseconds, rounded down when they were counted.
+func (t *histogram) span(q float64) vtime.Duration {
+	return vtime.Duration(t.quantile(q)+1) * vtime.Millisecond
 }
+
+func milliseconds(d vtime.Duration) uint64 { return uint64(max(0, d) / vtime.Millisecond) }

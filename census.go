@@ -1,0 +1,98 @@
+package overlay
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ada420b6/overlay/internal/vtime"
+)
+
+// Census is a Simulation at one moment, and what has happened since it began or since
+// ResetCensus.
+type Census struct {
+	Time        time.Duration // simulated time since the start
+	Running     int           // nodes whose machine runs
+	Attached    int           // of these, nodes that can be found and called
+	Supernodes  int           // of these, nodes that serve
+	MinAttached float64       // smallest share of the running nodes that was attached
+
+	Promotions, Demotions uint64 // changes of role
+	SupernodesLost        int    // supernodes that went down without placing their nodes first
+	Messages              uint64 // messages that arrived
+	Bytes                 uint64 // their size, without packet headers
+	Events                uint64 // steps of the simulation
+
+	// WaitP50, WaitP99, WaitP999 and WaitMax say how long nodes were without an
+	// attachment, over all times that one started or lost its last; within 3 %. Those
+	// that still wait count with what they have waited so far.
+	WaitP50, WaitP99, WaitP999, WaitMax time.Duration
+	// TriesMean and TriesP999 are how many probes and attaches a node sent each time. One
+	// at which nothing goes wrong takes a probe to each of ProbeWidth, and an attach.
+	TriesMean float64
+	TriesP999 int
+	// PeakOverload is the highest load of attaches that any supernode was offered over
+	// 5 s, as a multiple of the policy's AttachRate.
+	PeakOverload float64
+
+	// Logins is how many applications the login servers have decided, and LoginsInTime
+	// how many of these for a node that still waited for the answer. LoginWait is how long
+	// one that comes now waits for its turn.
+	Logins, LoginsInTime uint64
+	LoginWait            time.Duration
+
+	// FirstFault and LastFault are when the first and the last machine went down or came
+	// up, -1 when none has.
+	FirstFault, LastFault time.Duration
+	// TimeTo999 and TimeToAll are how long after LastFault 99.9 % and all of the running
+	// nodes were attached first, -1 while they have not been. It does not count while nodes
+	// only have not noticed yet that their supernode is dead, which takes 75 s at most.
+	TimeTo999, TimeToAll time.Duration
+	// Bound is how long after LastFault all of them can be attached at best: the last
+	// machine needs a round trip and a handshake, and all that lost their attachment need
+	// one of the supernodes that are left, which take AttachRate each and become more by
+	// TierGain in every ScalePeriod at most.
+	Bound time.Duration
+}
+
+// Ratio is how long after FirstFault 99.9 % of the nodes were attached again, as a
+// multiple of what is possible at best. It reports false while they are not.
+func (c Census) Ratio() (float64, bool) {
+	if c.TimeTo999 < 0 {
+		return 0, false
+	}
+	before := c.LastFault - c.FirstFault
+	return (before + c.TimeTo999).Seconds() / (before + c.Bound).Seconds(), true
+}
+
+// String tells the census in a line.
+func (c Census) String() string {
+	return fmt.Sprintf("%v: %d running, %d attached (never under %.1f %%), %d supernodes", c.Time.Round(time.Second), c.Running, c.Attached, 100*c.MinAttached, c.Supernodes)
+}
+
+// Census counts. It is the zero Census before there are nodes.
+func (s *Simulation) Census() Census {
+	if s.sim == nil {
+		return Census{}
+	}
+	c := s.sim.Census()
+	r := &c.Recovery
+	return Census{
+		Time: time.Duration(c.At), Running: c.Running, Attached: c.Attached, Supernodes: c.Supernodes, MinAttached: c.MinAttached,
+		Promotions: c.Promotions, Demotions: c.Demotions, SupernodesLost: c.Lost,
+		Messages: c.Delivered, Bytes: c.Bytes, Events: c.Events,
+		WaitP50: time.Duration(c.Waits.P50), WaitP99: time.Duration(c.Waits.P99),
+		WaitP999: time.Duration(c.Waits.P999), WaitMax: time.Duration(c.Waits.Max),
+		TriesMean: c.Waits.MeanTries, TriesP999: c.Waits.P999Tries, PeakOverload: c.Overload,
+		Logins: c.Login.Decided, LoginsInTime: c.Login.Granted, LoginWait: time.Duration(c.Login.Wait),
+		FirstFault: since(r.First, 0), LastFault: since(r.Last, 0),
+		TimeTo999: since(r.Most, r.Last), TimeToAll: since(r.All, r.Last), Bound: since(r.Bound, r.Last),
+	}
+}
+
+// since is how long after from t is, -1 for never.
+func since(t, from vtime.Time) time.Duration {
+	if t == vtime.Never {
+		return -1
+	}
+	return time.Duration(t.Sub(from))
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// start runs the program and returns its exit code and what it wrote.
+func start(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = patchday(t.Context(), args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+// keys are those of an object of -json, in order: programs read them.
+var keys = []string{
+	"policy", "nodes", "seed", "supernodes_before", "supernodes_lost", "min_attached", "attached_end",
+	"time_to_99_9_s", "time_to_all_s", "bound_s", "ratio_p999", "wait_p50_s", "wait_p99_s", "wait_p999_s",
+	"attempts_mean", "attempts_p999", "peak_overload", "logins", "promotions", "demotions", "violations",
+	"trace_hash", "virtual_s", "wall_s", "events", "events_per_s", "peak_rss_bytes",
+}
+
+// objects reads the last line of stdout, and checks its keys.
+func objects(t *testing.T, stdout string) []map[string]any {
+	t.Helper()
+	lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
+	last := lines[len(lines)-1]
+	var all []map[string]any
+	if err := json.Unmarshal([]byte(last), &all); err != nil {
+		t.Fatalf("%v: %s", err, last)
+	}
+	at := 0
+	for _, k := range keys {
+		i := strings.Index(last[at:], `"`+k+`":`)
+		if i < 0 {
+			t.Errorf("%s is missing or out of order in %s", k, last)
+			continue
+		}
+		at += i
+	}
+	for _, o := range all {
+		if len(o) != len(keys) {
+			t.Errorf("%d keys, want %d: %v", len(o), len(keys), o)
+		}
+	}
+	return all
+}
+
+// TestAugust2007 is the whole program, small: what fails must fail, what heals must heal.
+func TestAugust2007(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two networks of 2000 nodes for half an hour")
+	}
+	file := filepath.Join(t.TempDir(), "report.html")
+	if err := os.WriteFile(file, bytes.Repeat([]byte("old"), 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := start(t, "-nodes", "2000", "-duration", "10m", "-json", "-html", file)
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	all := objects(t, stdout)
+	if len(all) != 2 || all[0]["policy"] != "default" || all[1]["policy"] != "naive2007" {
+		t.Fatalf("%v", all)
+	}
+	good, bad := all[0], all[1]
+	num := func(o map[string]any, key string) float64 {
+		v, ok := o[key].(float64)
+		if !ok {
+			t.Errorf("%v: %s is %v, a number is expected", o["policy"], key, o[key])
+		}
+		return v
+	}
+	if num(good, "min_attached") < 0.98 || num(good, "attached_end") < 0.999 || num(good, "ratio_p999") > 1.5 || num(good, "logins") != 0 || num(good, "time_to_99_9_s") > 10 {
+		t.Errorf("the policy that heals: %v", good)
+	}
+	if num(bad, "attached_end") > 0.8 || bad["time_to_99_9_s"] != nil || bad["time_to_all_s"] != nil || bad["ratio_p999"] != nil || num(bad, "logins") < 500 {
+		t.Errorf("the policy of 2007: %v", bad)
+	}
+	for _, o := range all {
+		if num(o, "nodes") != 2000 || num(o, "violations") != 0 || num(o, "events") == 0 || num(o, "supernodes_before") < 5 || num(o, "bound_s") <= 0 {
+			t.Errorf("%v", o)
+		}
+		if v := num(o, "virtual_s"); v < 900 || v > 3600 {
+			t.Errorf("%v s simulated", v)
+		}
+	}
+	for _, want := range []string{"lowest share attached", "100 %", "█", "the last machine is up", "it stays down"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%q is not in\n%s", want, stdout)
+		}
+	}
+	if !strings.Contains(stderr, "attached") {
+		t.Errorf("no progress: %q", stderr)
+	}
+	page, err := os.ReadFile(file)
+	if err != nil || !bytes.HasPrefix(page, []byte("<!DOCTYPE html>")) || bytes.Contains(page, []byte("old")) || !bytes.HasSuffix(page, []byte("</html>\n")) {
+		t.Errorf("the page: %v, %d bytes", err, len(page))
+	}
+}
+
+// TestSameSeed runs twice on one seed and once on another.
+func TestSameSeed(t *testing.T) {
+	hash := func(seed string) string {
+		code, stdout, stderr := start(t, "-nodes", "100", "-policy", "default", "-duration", "1m", "-seed", seed, "-json")
+		if code != 0 {
+			t.Fatal(stderr)
+		}
+		return objects(t, stdout)[0]["trace_hash"].(string)
+	}
+	a, b, c := hash("7"), hash("7"), hash("8")
+	if a != b || a == c {
+		t.Errorf("hashes %s and %s of one seed, %s of another", a, b, c)
+	}
+}
+
+// TestDisasters lets every flag do something, and sees that it does.
+func TestDisasters(t *testing.T) {
+	trace := filepath.Join(t.TempDir(), "hosts.avt")
+	if err := os.WriteFile(trace, []byte("a\t1\t0 600\nb\t2\t0 60 120 600\nc\t1\t30 600\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	matrix := filepath.Join(t.TempDir(), "rtt.tsv")
+	if err := os.WriteFile(matrix, []byte("0\t50\n50\t0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	base := []string{"-nodes", "150", "-policy", "default", "-duration", "1m", "-over", "10s", "-down", "20s", "-json"}
+	for _, tc := range []struct {
+		name string
+		args []string
+		says string
+		ok   func(o map[string]any) bool
+	}{
+		{"supernodes only", []string{"-supernodes-only", "-fraction", "0.5"}, "50 % of the supernodes of 150 machines",
+			func(o map[string]any) bool {
+				return 2*o["supernodes_lost"].(float64) >= o["supernodes_before"].(float64)
+			}},
+		{"waves", []string{"-waves", "3", "-every", "30s"}, "3 times, every 30s", func(o map[string]any) bool { return o["virtual_s"].(float64) > 150 }},
+		{"login dead", []string{"-login-dead", "-fraction", "1"}, "the login servers are dead", func(o map[string]any) bool { return o["attached_end"].(float64) == 1 }},
+		{"login dead, 2007", []string{"-login-dead", "-fraction", "0.5", "-policy", "naive2007"}, "", func(o map[string]any) bool { return o["attached_end"].(float64) < 0.8 }},
+		{"a quiet hour", []string{"-online", "0.3"}, "150 machines of which 30 % are on", func(o map[string]any) bool { return o["attached_end"].(float64) == 1 }},
+		{"for good", []string{"-down", "0s"}, "go down within 10s, for good", func(o map[string]any) bool { return o["supernodes_lost"].(float64) > 0 }},
+		{"nothing", []string{"-fraction", "0"}, "Nothing happens", func(o map[string]any) bool { return o["bound_s"] == nil && o["ratio_p999"] == nil }},
+		{"a trace", []string{"-trace", trace}, "they come and go as in " + trace, func(o map[string]any) bool { return o["bound_s"] != nil }},
+		{"round trips", []string{"-rtt", matrix, "-loss", "0"}, "0 % of the messages", func(o map[string]any) bool { return o["bound_s"].(float64) == 0.0505 }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			code, stdout, stderr := start(t, slices.Concat(base, tc.args)...)
+			if code != 0 {
+				t.Fatalf("exit code %d: %s", code, stderr)
+			}
+			if o := objects(t, stdout)[0]; !tc.ok(o) || !strings.Contains(stdout, tc.says) {
+				t.Errorf("%s", stdout)
+			}
+		})
+	}
+}
+
+// TestBadFlags: one line that says what and why, and exit code 2.
+func TestBadFlags(t *testing.T) {
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad")
+	if err := os.WriteFile(bad, []byte("a\t1\t9 8\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-nodes", "0"}, "-nodes is 0"},
+		{[]string{"-nodes", "many"}, "-nodes"},
+		{[]string{"-policy", "none"}, `-policy is "none", both, default and naive2007 are possible`},
+		{[]string{"-fraction", "1.1"}, "-fraction is 1.1, 0 to 1 is possible"},
+		{[]string{"-fraction", "NaN"}, "-fraction is NaN"},
+		{[]string{"-online", "0"}, "nobody is there"},
+		{[]string{"-over", "-1s"}, "-over is -1s"},
+		{[]string{"-down", "25h"}, "-down is 25h0m0s"},
+		{[]string{"-loss", "1"}, "-loss is 1, 0 to 0.9"},
+		{[]string{"-waves", "0"}, "-waves is 0"},
+		{[]string{"-every", "0s"}, "-every is 0s"},
+		{[]string{"-duration", "0s"}, "-duration is 0s"},
+		{[]string{"-seed", "-1"}, "-seed"},
+		{[]string{"-rtt", filepath.Join(dir, "none")}, "no such file"},
+		{[]string{"-rtt", bad}, "bad:1: column 1"},
+		{[]string{"-trace", filepath.Join(dir, "none")}, "no such file"},
+		{[]string{"-trace", bad}, "bad:1: end of session 1: 8 s is before 9 s"},
+		{[]string{"-trace", dir}, "is a directory"},
+		{[]string{"-trace", bad, "-online", "0.5"}, "-online means nothing with -trace"},
+		{[]string{"-html", filepath.Join(dir, "none", "x.html")}, "-html: open"},
+		{[]string{"-html", dir}, "-html: open"},
+		{[]string{"-what"}, "-what"},
+		{[]string{"now"}, `argument "now" is not a flag`},
+	} {
+		code, stdout, stderr := start(t, tc.args...)
+		if code != exitUsage || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "patchday: ") || !strings.Contains(stderr, tc.want) {
+			t.Errorf("%v: code %d, %q, %q, want %s", tc.args, code, stdout, stderr, tc.want)
+		}
+	}
+	if code, stdout, _ := start(t, "-h"); code != 0 || !strings.Contains(stdout, "-fraction") {
+		t.Errorf("-h: code %d, %q", code, stdout)
+	}
+}
+
+// TestInterrupt ends a rehearsal in the middle.
+func TestInterrupt(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, err bytes.Buffer
+	if code := patchday(ctx, []string{"-nodes", "50"}, &out, &err); code != exitFailed || !strings.Contains(err.String(), "context canceled") {
+		t.Errorf("code %d: %s", code, err.String())
+	}
+}
+
+// TestViolation shows what is said of a run in which a rule was broken.
+func TestViolation(t *testing.T) {
+	c, err := parse([]string{"-nodes", "20", "-policy", "default", "-duration", "1s"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, err := prepare(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rehearse(t.Context(), runs, newProgress(io.Discard)); err != nil {
+		t.Fatal(err)
+	}
+	runs[0].broken = errors.New("R1 violated")
+	var out bytes.Buffer
+	if err := tell(c, runs, &out, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := runs[0].result().Violations; n != 1 {
+		t.Errorf("%d violations", n)
+	}
+	if !strings.Contains(out.String(), "rules broken") {
+		t.Errorf("%s", out.String())
+	}
+}

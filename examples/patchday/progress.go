@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// progress tells how far the runs are: one line that is overwritten on a terminal, else
+// a line now and then.
+type progress struct {
+	out   io.Writer
+	tty   bool
+	every time.Duration
+}
+
+func newProgress(out io.Writer) *progress {
+	p := &progress{out: out, every: 5 * time.Second}
+	if f, ok := out.(*os.File); ok {
+		fi, err := f.Stat()
+		p.tty = err == nil && fi.Mode()&os.ModeCharDevice != 0
+	}
+	if p.tty {
+		p.every = 200 * time.Millisecond
+	}
+	return p
+}
+
+// until tells until done is closed.
+func (p *progress) until(done <-chan struct{}, runs []*run) {
+	begin := time.Now()
+	tick := time.NewTicker(p.every)
+	defer tick.Stop()
+	for {
+		p.say(begin, runs)
+		select {
+		case <-tick.C:
+		case <-done:
+			p.say(begin, runs)
+			if p.tty {
+				fmt.Fprintln(p.out)
+			}
+			return
+		}
+	}
+}
+
+func (p *progress) say(begin time.Time, runs []*run) {
+	var parts []string
+	for _, r := range runs {
+		parts = append(parts, r.progress())
+	}
+	line := fmt.Sprintf("%4.0f s  %s", time.Since(begin).Seconds(), strings.Join(parts, "  |  "))
+	if p.tty {
+		fmt.Fprintf(p.out, "\r%s\x1b[K", line)
+	} else {
+		fmt.Fprintln(p.out, line)
+	}
+}
+
+// progress is the state of a run in a few words.
+func (r *run) progress() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.now.Running == 0 {
+		return r.name + " " + r.stage
+	}
+	share := float64(r.now.Attached) / float64(r.now.Running)
+	return fmt.Sprintf("%s %s: %v, %.1f %% attached, %d serve", r.name, r.stage, r.now.Time.Round(time.Second), 100*share, r.now.Supernodes)
+}

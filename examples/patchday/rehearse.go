@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ada420b6/overlay"
+	"github.com/ada420b6/overlay/internal/report"
+)
+
+// How finely a rehearsal is looked at: every second while it is about seconds, then as
+// often as a chart can show.
+const (
+	fine       = time.Second
+	fineAfter  = 10 * time.Minute // after the last reboot has ended
+	coarse     = 10 * time.Second
+	maxSamples = 3000 // coarse ones: more are not to be told apart on any chart
+	warmUp     = time.Hour
+)
+
+// run is one policy's rehearsal.
+type run struct {
+	config config
+	name   string
+	policy overlay.HealingPolicy
+	sim    *overlay.Simulation
+
+	mu    sync.Mutex // of what the progress line shows
+	stage string
+	now   overlay.Census
+
+	start   time.Duration // simulated time of the disaster
+	end     overlay.Census
+	before  overlay.Census
+	samples []report.Sample
+	broken  error // the rule that was broken
+	events  uint64
+	wall    time.Duration
+}
+
+// prepare makes the simulations, and reads the files that the flags name.
+func prepare(c config) (runs []*run, err error) {
+	opts := []overlay.Option{overlay.WithLoss(c.loss), overlay.WithMaxNodes(c.nodes)}
+	if c.rtt != "" {
+		opts = append(opts, overlay.WithLatencies(c.rtt))
+	}
+	if c.trace != "" {
+		opts = append(opts, overlay.WithAvailability(c.trace))
+	}
+	for _, p := range policies[c.policy] {
+		r := &run{config: c, name: p.name, policy: p.make(), stage: "begins"}
+		if r.sim, err = overlay.NewSimulation(c.seed, append(opts, overlay.WithHealing(r.policy))...); err != nil {
+			return nil, err
+		}
+		runs = append(runs, r)
+	}
+	return runs, nil
+}
+
+// rehearse lets all runs happen at once and tells how far they are. The error is that of
+// a network that did not even get to an ordinary day, or of ctx.
+func rehearse(ctx context.Context, runs []*run, tell *progress) error {
+	errs := make([]error, len(runs))
+	var wg sync.WaitGroup
+	for i, r := range runs {
+		wg.Go(func() { errs[i] = r.rehearse(ctx) }) // ends with the rehearsal or ctx
+	}
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }() // ends with them
+	tell.until(done, runs)
+	for i, err := range errs {
+		if err != nil {
+			return fmt.Errorf("%s: %w", runs[i].name, err)
+		}
+	}
+	return nil
+}
+
+// rehearse is the story of one policy: an ordinary day, the disaster, and what becomes
+// of it.
+func (r *run) rehearse(ctx context.Context) error {
+	begin := time.Now()
+	defer func() { r.wall = time.Since(begin) }()
+	if err := r.ordinary(ctx); err != nil {
+		return err
+	}
+	err := r.disaster(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	r.broken = err
+	r.look()
+	r.end = r.now
+	r.events += r.end.Events
+	if err != nil && len(r.samples) > 0 {
+		r.samples[len(r.samples)-1].Broken = err.Error()
+	}
+	r.set("is done")
+	return nil
+}
+
+// ordinary brings the network to an ordinary day.
+func (r *run) ordinary(ctx context.Context) error {
+	r.set("warms up")
+	r.sim.Online(r.config.online, 0)
+	r.sim.Add(r.config.nodes)
+	for ordinary := false; !ordinary; r.look() {
+		switch c := &r.now; {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case c.Time >= warmUp:
+			return fmt.Errorf("no ordinary day after %v: %d of %d nodes are attached, to %d supernodes", warmUp, c.Attached, c.Running, c.Supernodes)
+		}
+		var err error
+		if ordinary, err = r.sim.WarmUp(fine); err != nil {
+			return err
+		}
+	}
+	r.before, r.start = r.now, r.now.Time
+	r.events = r.now.Events
+	r.sim.ResetCensus()
+	return ctx.Err()
+}
+
+// disaster lets it happen, and watches.
+func (r *run) disaster(ctx context.Context) error {
+	c := r.config
+	if c.loginDead {
+		r.sim.StopLogin()
+	}
+	r.set("has its patch day")
+	r.sample()
+	strike := r.sim.Reboot
+	if c.superOnly {
+		strike = r.sim.RebootSupernodes
+	}
+	if c.trace != "" {
+		r.set("replays the trace")
+	}
+	for w := range c.waves {
+		if c.fraction > 0 {
+			strike(c.fraction, c.over, c.down)
+			r.sample() // with -over 0 they are down by now
+		}
+		if w < c.waves-1 {
+			if err := r.watch(ctx, c.every, fine); err != nil {
+				return err
+			}
+		}
+	}
+	if c.trace == "" { // until the last machine is up, 1.5 times down after the last reboot
+		if err := r.watch(ctx, c.over+c.down*3/2, fine); err != nil {
+			return err
+		}
+		r.set("is watched")
+	}
+	rest := c.duration
+	if last := r.now.LastFault; last >= 0 && c.trace == "" {
+		rest = max(0, last+c.duration-r.now.Time)
+	}
+	first := min(rest, fineAfter)
+	if err := r.watch(ctx, first, fine); err != nil {
+		return err
+	}
+	return r.watch(ctx, rest-first, max(coarse, (rest-first)/maxSamples))
+}
+
+// watch lets d pass and takes a sample in each step.
+func (r *run) watch(ctx context.Context, d, step time.Duration) error {
+	for d > 0 {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		now := min(d, step)
+		err := r.sim.Run(now)
+		r.sample()
+		if err != nil {
+			return err
+		}
+		d -= now
+	}
+	return nil
+}
+
+// look counts, and lets the progress line know.
+func (r *run) look() {
+	c := r.sim.Census()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now = c
+}
+
+func (r *run) set(stage string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stage = stage
+}
+
+// sample adds the present moment to the story.
+func (r *run) sample() {
+	r.look()
+	c := &r.now
+	r.samples = append(r.samples, report.Sample{
+		At: c.Time - r.start, Running: c.Running, Attached: c.Attached, Lowest: c.MinAttached,
+		Supernodes: c.Supernodes, Lost: c.SupernodesLost, Promotions: int(c.Promotions),
+		Logins: int(c.Logins), LoginsInTime: int(c.LoginsInTime), LoginWait: c.LoginWait, PeakOverload: c.PeakOverload,
+	})
+}
+
+// story is the run as the report wants it.
+func (r *run) story() report.Run {
+	s := report.Run{Name: r.name, Samples: r.samples, LastFault: -1, To999: r.end.TimeTo999, ToAll: r.end.TimeToAll}
+	if r.end.LastFault >= 0 {
+		s.LastFault = r.end.LastFault - r.start
+	}
+	if r.policy.LoginFirst {
+		s.LoginPatience = r.policy.LoginPatience
+	}
+	return s
+}
+
+// peakRSS is the most memory that this process, with all its runs, has ever had in
+// bytes; an error where the system does not tell.
+func peakRSS() (int64, error) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(value, "kB")), 10, 64)
+			return kb << 10, err
+		}
+	}
+	return 0, errors.New("there is no VmHWM in /proc/self/status")
+}

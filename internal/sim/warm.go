@@ -1,0 +1,106 @@
+package sim
+
+import (
+	"iter"
+
+	"github.com/ada420b6/overlay/internal/core"
+	"github.com/ada420b6/overlay/internal/vtime"
+)
+
+// An ordinary day: what a rehearsal begins with.
+
+// steadyFor is how long the tier must have kept its size, within 3 %, for the day to
+// count as ordinary: four of its periods. Growing by need it would grow by half in one.
+const steadyFor = vtime.Minute
+
+// warmth is how far a warm-up has come, when it is done in pieces.
+type warmth struct {
+	size  int        // of the tier
+	since vtime.Time // the tier has had it, and all is as it should be
+	until vtime.Time // this was looked at
+}
+
+// WarmUp lets time pass until every running node is attached, 95 of 100 ordinary nodes
+// as often as the policy wants, and the tier has kept its size; at most max. It reports
+// whether it has come to that; called again at once, it goes on. While messages are lost
+// there is always some node that takes its only supernode for dead: for the minute
+// before, 99.9 % will do.
+//
+// The network of 2007 had grown over years: from a cold start of everything at once it
+// would never have come up. So a policy with a disease (PROTOCOL.md section 16) is cured
+// for as long as the warm-up lasts, in how nodes log in and attach; all else is its own.
+func (s *Sim) WarmUp(max vtime.Duration) (bool, error) {
+	own := s.cfg.Policy
+	s.cfg.Policy = cured(own)
+	defer func() { s.cfg.Policy = own }()
+	w, healthy := &s.warm, s.Quorum(0.999)
+	if w.until != s.now {
+		*w = warmth{size: -1}
+	}
+	return s.RunUntil(func() bool {
+		if s.starting > 0 || !healthy() || !s.doubled() || !near(w.size, s.stats.serving) {
+			w.size, w.since = s.stats.serving, s.now
+		}
+		w.until = s.now
+		return s.now.Sub(w.since) >= steadyFor && s.Healed()
+	}, max)
+}
+
+// doubled reports whether nearly all have as many attachments as they want.
+func (s *Sim) doubled() bool {
+	ordinary := s.stats.running - s.stats.serving
+	return s.cfg.Policy.Attachments < 2 || s.stats.serving < 2 || 100*s.stats.second >= 95*ordinary
+}
+
+// near reports whether two sizes of the tier differ by 3 % or one supernode at most.
+func near(a, b int) bool { return max(a-b, b-a) <= max(1, 3*a/100) }
+
+// cured is p without what makes it collapse.
+func cured(p core.Policy) core.Policy {
+	if !p.LoginFirst && p.Queue == 0 && p.RetryPause == 0 && p.ServeDelay == 0 && p.QuitOverload == 0 {
+		return p
+	}
+	q := core.DefaultPolicy()
+	p.LoginFirst, p.Queue, p.QueueLife, p.QueueAll = false, 0, 0, false
+	p.RetryPause, p.ServeDelay, p.QuitOverload = 0, 0, 0
+	p.StartSpread, p.Patience, p.ProbeWidth, p.ProbeMax = q.StartSpread, q.Patience, q.ProbeWidth, q.ProbeMax
+	p.BackoffMin, p.BackoffMax, p.PacketBudget = q.BackoffMin, q.BackoffMax, q.PacketBudget
+	return p
+}
+
+// Online lets share of all nodes be on: of those that run too many say goodbye, of those
+// that are off enough come up, each drawn, and at a moment drawn from over. Their users
+// have switched them off and on: there is no fault.
+func (s *Sim) Online(share float64, over vtime.Duration) {
+	want := int(share*float64(s.added) + 0.5)
+	var on, off []uint32
+	for i := range uint32(s.added) {
+		switch h := &s.hosts[i]; {
+		case h.is(hostUp):
+			on = append(on, i)
+		case h.is(hostWaits):
+			want-- // it comes up by itself
+		default:
+			off = append(off, i)
+		}
+	}
+	for i := range s.some(on, len(on)-want) {
+		s.queue.push(event{at: s.now.Add(s.within(over)), host: i, kind: eventLeave})
+	}
+	for i := range s.some(off, want-len(on)) {
+		s.absent(i, 1+s.within(over))
+	}
+}
+
+// some draws n of hosts, all when there are not so many, one after the other.
+func (s *Sim) some(hosts []uint32, n int) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for k := range min(max(0, n), len(hosts)) { // the first n places of a shuffle
+			j := k + int(scale(s.random(), uint32(len(hosts)-k)))
+			hosts[k], hosts[j] = hosts[j], hosts[k]
+			if !yield(hosts[k]) {
+				return
+			}
+		}
+	}
+}
