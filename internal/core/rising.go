@@ -14,8 +14,7 @@ import (
 type rising struct {
 	reach tier.Reach
 	draw  tier.Node
-	nonce uint64     // of the Verify under way, 0 when there is none
-	again vtime.Time // when the Verify is repeated
+	again vtime.Time // when the Verify of the attempt under way is repeated
 	able  bool
 }
 
@@ -29,7 +28,7 @@ func (n *Node) riseDeadline() vtime.Time {
 		return vtime.Never
 	}
 	t := r.reach.Next()
-	if r.nonce != 0 {
+	if r.reach.Nonce() != 0 {
 		t = vtime.Earlier(t, r.again)
 	}
 	if r.able {
@@ -45,13 +44,10 @@ func (s *step) riseDue() {
 	if s.now < n.riseDeadline() {
 		return
 	}
-	before := r.reach.Next()
-	if nonce, ask := r.reach.Due(s.tierPolicy().WantDialBacks(int(n.tier.Alive)), s.now, &n.rng); ask {
-		r.nonce, r.again = nonce, s.now
-	} else if s.now >= before {
-		r.nonce = 0 // the attempt has failed: a NAT, most likely
+	if r.reach.Due(s.tierPolicy().WantDialBacks(int(n.tier.Alive)), s.now, &n.rng) {
+		r.again = s.now
 	}
-	if r.nonce != 0 && s.now >= r.again {
+	if r.reach.Nonce() != 0 && s.now >= r.again {
 		s.verify()
 	}
 	s.reached()
@@ -68,7 +64,7 @@ func (s *step) verify() {
 	if s.n.at[i].peer == ident.None {
 		i = 1 - i
 	}
-	m := wire.Verify{Nonce: r.nonce}
+	m := wire.Verify{Nonce: r.reach.Nonce()}
 	s.out.send(s.n.at[i].peer, m.Append(s.out.begin(), s.env.Book), false)
 }
 
@@ -98,7 +94,6 @@ func (s *step) reached() {
 	if !able {
 		return
 	}
-	r.nonce = 0
 	r.draw.Start(s.tierPolicy(), s.now, &s.n.rng)
 	for i := range s.n.at {
 		if s.n.at[i].peer != ident.None {

@@ -52,21 +52,24 @@ const settledProofs = 3
 // Settled reports whether the node has been up and reachable at one address for a while.
 func (r *Reach) Settled() bool { return r.proofs >= settledProofs }
 
-// Due ends an attempt whose time is up and begins one whose time has come. It returns the
-// nonce to ask for dial-backs with, or false when nothing is to be sent. want is
+// Nonce returns what to ask for dial-backs with while an attempt is under way, else 0.
+func (r *Reach) Nonce() uint64 { return r.nonce }
+
+// Due ends an attempt whose time is up and begins one whose time has come; it reports
+// whether one has begun, so that dial-backs are to be asked for with Nonce. want is
 // WantDialBacks of the supernodes known.
-func (r *Reach) Due(want int, now vtime.Time, rnd *seed.Rand) (nonce uint64, ask bool) {
+func (r *Reach) Due(want int, now vtime.Time, rnd *seed.Rand) (begun bool) {
 	if now < r.next {
-		return 0, false
+		return false
 	}
 	if r.nonce != 0 {
 		r.end(now, rnd)
-		return 0, false
+		return false
 	}
 	r.nonce = rnd.Uint64() | 1
 	r.got, r.want = 0, uint8(max(1, min(want, MaxDialBacks)))
 	r.next = now.Add(reachTry)
-	return r.nonce, true
+	return true
 }
 
 // Confirm takes a dial-back, which counts once per supernode. With the wanted number in,

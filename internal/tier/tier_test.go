@@ -151,8 +151,9 @@ func TestReachNeedsItsDialBacks(t *testing.T) {
 		groups := rapid.IntRange(1, 4).Draw(t, "groups")
 		var r Reach
 		now := second
-		nonce, ask := r.Due(want, now, &rnd)
-		if !ask || r.Confirm(nonce+1, 1, 1, now, &rnd) || r.Confirm(0, 1, 1, now, &rnd) {
+		begun := r.Due(want, now, &rnd)
+		nonce := r.Nonce()
+		if !begun || r.Confirm(nonce+1, 1, 1, now, &rnd) || r.Confirm(0, 1, 1, now, &rnd) {
 			t.Fatal("no attempt at the start, or a stranger's dial-back counted")
 		}
 		peers := map[int]bool{}
@@ -186,7 +187,7 @@ func TestReachBacksOff(t *testing.T) {
 	var r Reach
 	attempts := 0
 	for now := vtime.Time(0); now < vtime.Time(vtime.Day); now = r.Next() {
-		if _, ask := r.Due(3, now, &rnd); ask {
+		if r.Due(3, now, &rnd) {
 			attempts++
 		}
 	}
@@ -299,9 +300,9 @@ func TestSettled(t *testing.T) {
 	var x Reach
 	attempt := func(good bool) {
 		now := x.Next()
-		nonce, _ := x.Due(1, now, &r)
+		x.Due(1, now, &r)
 		if good {
-			x.Confirm(nonce, 5, 0, now, &r)
+			x.Confirm(x.Nonce(), 5, 0, now, &r)
 		} else {
 			x.Due(1, x.Next(), &r)
 		}
