@@ -25,6 +25,10 @@ type holding struct {
 	able   bool
 }
 
+// hear notes that the node showed itself. A simulator may have entered a later moment
+// (foretell.go), which a copy of an old message does not take back.
+func (h *holding) hear(now vtime.Time) { h.heard = vtime.Later(h.heard, now) }
+
 // naming finds the holder of a name.
 type naming struct {
 	name ident.NameID
@@ -136,7 +140,7 @@ func (s *step) onAttach() {
 	}
 	leaving := sn.leaveBy != vtime.Never
 	if i, ok := sn.find(s.in.From); ok && sn.held[i].nonce == m.Nonce && !leaving {
-		sn.held[i].heard = s.now
+		sn.held[i].hear(s.now)
 		s.accept(&sn.held[i]) // the answer got lost
 		return
 	}
@@ -223,7 +227,8 @@ func (s *step) hold(from ident.Handle, r wire.Record) *holding {
 			sn.scan++
 		}
 	}
-	sn.held[i].record, sn.held[i].heard = r, s.now
+	sn.held[i].record = r
+	sn.held[i].hear(s.now)
 	s.meet(r.At[0])
 	s.meet(r.At[1])
 	return &sn.held[i]
@@ -311,7 +316,7 @@ func (s *step) keepalive(from ident.Handle, m *wire.Keepalive) {
 		s.out.send(from, r.Append(s.out.begin(), s.env.Book), false)
 		return
 	}
-	sn.held[i].heard = s.now
+	sn.held[i].hear(s.now)
 	s.considerAble(&sn.held[i], m.Able)
 	a := wire.KeepaliveAck{Token: m.Token, Storm: s.storm(), Tier: s.tierView()}
 	if m.Thirsty {
@@ -353,7 +358,7 @@ func (s *step) onPublish() {
 	if m.Record.Seq > sn.held[i].record.Seq {
 		s.hold(s.in.From, m.Record)
 	}
-	sn.held[i].heard = s.now
+	sn.held[i].hear(s.now)
 	a := wire.PublishAck{Seq: m.Record.Seq}
 	s.out.send(s.in.From, a.Append(s.out.begin(), s.env.Book), false)
 }

@@ -110,3 +110,16 @@ func draw(p KeepaliveParams, r *seed.Rand) vtime.Duration {
 func Silence(p KeepaliveParams) vtime.Duration {
 	return p.Interval + p.Interval/10 + patience*p.Step + 3*p.Step
 }
+
+// Last returns when the other end was heard last and the silence that this round waits
+// for; false while a check is out or nothing is watched.
+func (k *Keepalive) Last() (heard vtime.Time, wait vtime.Duration, ok bool) {
+	return k.at, k.wait, k.on && k.sent == 0
+}
+
+// Foretell enters rounds that a simulator has drawn in place of carrying them out: the
+// other end is heard last at heard, which may be to come, and the check of the round that
+// begins there is due after wait.
+func (k *Keepalive) Foretell(heard vtime.Time, wait vtime.Duration) {
+	k.at, k.wait, k.sent = heard, wait, 0
+}

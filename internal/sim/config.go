@@ -69,6 +69,12 @@ type Config struct {
 	// By default true up to 2 000 nodes.
 	Full bool
 
+	// Foretold lets keepalives that change nothing be drawn ahead, up to the next that is
+	// lost, in place of being carried out (see foretell.go): a healthy minute then costs
+	// little. By default true above ForetoldAbove nodes. It does nothing for a policy
+	// that quits under load.
+	Foretold bool
+
 	// Check is how closely the oracle watches; CheckFull up to 2 000 nodes, else
 	// CheckBasic.
 	Check Check
@@ -106,6 +112,9 @@ const (
 	BigRun    = 20_000 // above it host caches are small
 )
 
+// ForetoldAbove is the number of nodes above which DefaultConfig has keepalives foretold.
+const ForetoldAbove = 10_000
+
 // ErrConfig is the error of New; what it says names the field.
 var ErrConfig = errors.New("overlay/sim: bad configuration")
 
@@ -128,6 +137,7 @@ func DefaultConfig(nodes int) Config {
 		LoginService: Service{Rate: 20_000, Handshake: 6_000, Queue: 4_000},
 		Cache:        core.DefaultPolicy().HostCache,
 		Full:         nodes <= smallRun,
+		Foretold:     nodes > ForetoldAbove,
 		Check:        CheckFull,
 	}
 	if nodes > smallRun {

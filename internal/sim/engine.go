@@ -66,12 +66,19 @@ func (s *Sim) step(i uint32) {
 	s.out.Reset()
 	s.machines.step(i, &s.env, s.now, &s.in, &s.out)
 	s.arm(i, s.machines.next(i, &s.env))
+	if s.env.Super == nil && h.super != 0 && s.naps != nil {
+		*s.calmOf(i) = calm{}
+	}
 	h.super = s.supers.put(h.super, s.env.Super)
 	h.calls = s.callers.put(h.calls, s.env.Calls)
 	v := s.look(i)
 	s.observe(i, h, &v)
+	ack := s.acked()
 	for k := range s.out.List {
 		s.carryOut(i, &s.out.List[k])
+	}
+	if s.naps != nil && int(i) < s.cfg.Nodes {
+		s.foresee(i, h, ack)
 	}
 	if s.book.fault != "" {
 		s.violated("R8", i, "%s", s.book.fault)

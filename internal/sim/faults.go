@@ -146,6 +146,7 @@ func (s *Sim) PartitionBridge(share float64, bridge int) {
 }
 
 func (s *Sim) sides(part func(i int) int) {
+	s.rouseAll()
 	for i := range s.added {
 		p := part(i)
 		invariant.Check(0 <= p && p < maxSides, "sim: a part of a partition is not 0 to 255")
@@ -167,6 +168,7 @@ func (s *Sim) Disturb(loss, dup, reorder float64) {
 	for _, p := range []float64{loss, dup, reorder} {
 		invariant.Check(0 <= p && p <= 1, "sim: a probability is not 0 to 1")
 	}
+	s.rouseAll()
 	s.net.loss, s.net.dup, s.net.reorder = share16(loss), share16(dup), share16(reorder)
 }
 

@@ -27,6 +27,7 @@ type host struct {
 	state hostState
 	role  core.Role
 	side  uint8 // of the partition
+	naps  uint8 // bit k: attachment k's keepalives are foretold
 }
 
 // hostState is a set of facts about a host.

@@ -81,6 +81,10 @@ func (s *Sim) crash(i uint32, away vtime.Duration) {
 	if !h.is(hostUp) {
 		return
 	}
+	s.rouse(i)
+	if h.naps != 0 {
+		s.wakeNode(i)
+	}
 	v := s.look(i)
 	h.seq, h.inc = max(h.seq, v.seq+1), max(h.inc, v.inc+1)
 	if v.attached { // one that has not found its place again yet is still what it was
@@ -91,6 +95,9 @@ func (s *Sim) crash(i uint32, away vtime.Duration) {
 	}
 	if h.calls != 0 {
 		s.unanswered(i)
+	}
+	if c := s.calmOf(i); c != nil {
+		*c = calm{}
 	}
 	h.super = s.supers.put(h.super, nil)
 	h.calls = s.callers.put(h.calls, nil)

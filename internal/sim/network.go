@@ -90,6 +90,10 @@ func (s *Sim) send(i uint32, f *core.Effect, b []byte) {
 	if kind == wire.KindProbe || kind == wire.KindAttach {
 		s.stats.attempt(&s.hosts[i])
 	}
+	if kind == wire.KindKeepalive && s.hosts[i].naps != 0 && s.doomed(i, to) {
+		s.stats.dropped[DropLoss]++
+		return
+	}
 	e := event{host: index(to), from: i, kind: eventArrive, n: uint16(len(b))}
 	if f.Plain {
 		e.flag |= flagPlain
@@ -146,6 +150,7 @@ func (s *Sim) arrive(e *event, h *host) {
 		s.stats.dropped[DropDown]++
 	case wait > svc.room():
 		s.stats.dropped[DropQueue]++
+		s.rouse(e.host)
 	case wait > 0:
 		later := *e
 		later.kind, later.at, later.gen = eventServe, h.busy, h.boots

@@ -39,7 +39,7 @@ func patchDay(b *testing.B, p core.Policy) {
 	cfg := DefaultConfig(*patchNodes)
 	cfg.Policy, cfg.Loss = p, 0.03
 	cfg.Full, cfg.Check = false, min(cfg.Check, CheckBasic)
-	cfg.LoginRate = max(cfg.LoginRate, cfg.Nodes/1000)
+	cfg.LoginRate = max(cfg.LoginRate, float64(cfg.Nodes)/1000)
 	if *patchRTT != "" {
 		l, err := LoadLatency(*patchRTT)
 		if err != nil {
@@ -84,7 +84,7 @@ func patchDay(b *testing.B, p core.Policy) {
 			b.Fatal(err)
 		}
 		c := s.Census()
-		b.Logf("%2.0f min: %d attached of %d, %d serve, %d twice, %d events, wall %.1f s", (vtime.Duration(k+1) * sixth).Seconds()/60,
+		b.Logf("%2.0f min: %d attached of %d, %d serve, %d twice, %d events, wall %.1f s", (vtime.Duration(k+1)*sixth).Seconds()/60,
 			c.Attached, c.Running, c.Supernodes, c.TwoAttached, c.Events, time.Since(begin).Seconds())
 	}
 	wall, used := time.Since(begin).Seconds(), cpu()-before

@@ -135,7 +135,7 @@ func (s *Sim) Memory() Memory {
 		Caches:     len(s.cache) * cacheEntryBytes,
 		Events:     s.queue.bytes(),
 		Messages:   s.arena.bytes(),
-		Tables:     8*len(s.hosts) + s.cfg.Latency.bytes(),
+		Tables:     8*len(s.hosts) + s.cfg.Latency.bytes() + 2*napBytes*len(s.naps),
 		Supernodes: s.stats.serving,
 	}
 	if s.oracle != nil {

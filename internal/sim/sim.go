@@ -52,6 +52,12 @@ type Sim struct {
 	atOnce   int   // events at this very moment
 	gone     bool  // the machine that is being stepped has left
 
+	// What was foretold, nil when nothing is: see foretell.go.
+	core  *protocol
+	naps  [][2]nap
+	calms []calm // by place in supers
+	peek  core.Env
+
 	// mutate, tamper and deaf break the rules on purpose, for tests of the oracle:
 	// they change an effect (false drops it), an input, or lose a timer.
 	mutate func(i uint32, f *core.Effect, b []byte) bool
@@ -104,6 +110,7 @@ func newSim(cfg Config, m machines) *Sim {
 		s.logins = append(s.logins, handle(uint32(cfg.Nodes+i)))
 	}
 	s.env.Logins = s.logins
+	s.foretells(m)
 	for i := range cfg.Logins {
 		s.start(uint32(cfg.Nodes + i))
 	}

@@ -13,5 +13,6 @@ const (
 	diaryBytes      = int(unsafe.Sizeof(diary{}))
 	eventBytes      = int(unsafe.Sizeof(event{}))
 	blockBytes      = int(unsafe.Sizeof(block{}))
+	napBytes        = int(unsafe.Sizeof(nap{}))
 	cacheEntryBytes = int(unsafe.Sizeof(core.CacheEntry{}))
 )

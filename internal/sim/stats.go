@@ -12,6 +12,7 @@ type stats struct {
 	running, attached, serving, second int
 
 	events, delivered, bytes uint64
+	foretold, foretoldBefore uint64 // of those that are over; in all, when counting began
 	promotions, demotions    uint64
 	sent                     [64]uint64 // by wire.Kind, with room for more kinds
 	dropped                  [drops]uint64
@@ -81,6 +82,7 @@ type Census struct {
 	Events    uint64
 	Delivered uint64 // messages that a machine was handed
 	Bytes     uint64 // of messages sent, without session and packet headers
+	Foretold  uint64 // keepalives that were answered without being sent: see Config.Foretold
 	Sent      map[wire.Kind]uint64
 	Dropped   [drops]uint64 // by Drop
 
@@ -121,7 +123,7 @@ func (s *Sim) Census() Census {
 	c := Census{
 		At: s.now, Running: t.running, Attached: t.attached, Orphans: t.running - t.attached,
 		Supernodes: t.serving, TwoAttached: t.second, MinAttached: t.lowest,
-		Events: t.events, Delivered: t.delivered, Bytes: t.bytes, Dropped: t.dropped,
+		Events: t.events, Delivered: t.delivered, Bytes: t.bytes, Dropped: t.dropped, Foretold: s.foretold() - t.foretoldBefore,
 		Promotions: t.promotions, Demotions: t.demotions, Lost: t.lost,
 		Sent:     make(map[wire.Kind]uint64),
 		Waits:    s.waits(),
@@ -177,7 +179,10 @@ func (s *Sim) loginWork() Login {
 // ResetCensus begins to count anew: what stands is kept, what has happened is not.
 func (s *Sim) ResetCensus() {
 	t := &s.stats
-	*t = stats{running: t.running, attached: t.attached, serving: t.serving, second: t.second, lowest: 1, shock: quiescent}
+	*t = stats{
+		running: t.running, attached: t.attached, serving: t.serving, second: t.second, lowest: 1, shock: quiescent,
+		foretold: t.foretold, foretoldBefore: s.foretold(),
+	}
 	s.offered = make(offered)
 	t.watermark(s.now)
 }
