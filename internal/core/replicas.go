@@ -113,9 +113,13 @@ func (s *step) put(id uint32, to ident.Handle, rec wire.Record, again bool) {
 
 // keep stores a record here.
 func (s *step) keep(rec wire.Record) directory.PutResult {
-	sn := s.env.Super
-	ranking := sn.ranks.Rank(rec.Name.Zone(), s.view())
-	return sn.store.Put(directory.Record(rec), ranking.Has(s.n.self), s.now)
+	return s.env.Super.store.Put(directory.Record(rec), s.ranksFor, s.now)
+}
+
+// ranksFor reports whether this supernode is among those that hold a name's zone.
+func (s *step) ranksFor(name ident.NameID) bool {
+	ranking := s.env.Super.ranks.Rank(name.Zone(), s.view())
+	return ranking.Has(s.n.self)
 }
 
 func (s *step) onPut() {

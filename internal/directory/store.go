@@ -40,7 +40,6 @@ type Store struct {
 	rows    table[stored]
 	max     int
 	life    vtime.Duration
-	foreign int          // rows put while this supernode did not rank for their zone
 	sweepAt ident.NameID // where the next Sweep goes on
 	evictAt ident.NameID // where the next search for a row to give up goes on
 }
@@ -50,7 +49,6 @@ type stored struct {
 	expires vtime.Time
 	owner   ident.Handle
 	at      [2]ident.Handle
-	mine    bool
 }
 
 // NewStore returns an empty store for at most max records, which whoever puts them puts
@@ -66,22 +64,18 @@ func NewStore(max int, refresh vtime.Duration) Store {
 // Len returns how many records are held, expired ones that no Sweep has met included.
 func (s *Store) Len() int { return s.rows.n }
 
-// Foreign returns how many of them this supernode did not rank for when they were put.
-// Many of them mean that rosters differ.
-func (s *Store) Foreign() int { return s.foreign }
-
 // Put stores a record, or renews the life of the same one. A record older than the one
-// held is refused. mine says that this supernode ranks for the zone by its own roster:
-// when the store is full, what is not mine is refused first and given up first.
-func (s *Store) Put(r Record, mine bool, now vtime.Time) PutResult {
+// held is refused. mine says whether this supernode ranks for a name's zone by its own
+// roster: when the store is full, what is not mine is refused first and given up first. It
+// is asked then only, since the answer is a ranking of the whole roster.
+func (s *Store) Put(r Record, mine func(ident.NameID) bool, now vtime.Time) PutResult {
 	invariant.Check(r.Name != 0, "directory: record without a name")
 	row := s.rows.get(r.Name)
 	if row == nil {
-		if s.rows.n >= s.max && !(mine && s.evict(now)) {
+		if s.rows.n >= s.max && !(mine(r.Name) && s.evict(mine, now)) {
 			return PutFull
 		}
-		s.rows.insert(r.Name, stored{seq: r.Seq, expires: now.Add(s.life), owner: r.Owner, at: r.At, mine: mine})
-		s.foreign += foreignOne(mine)
+		s.rows.insert(r.Name, stored{seq: r.Seq, expires: now.Add(s.life), owner: r.Owner, at: r.At})
 		return PutStored
 	}
 	if r.Seq < row.seq {
@@ -92,8 +86,6 @@ func (s *Store) Put(r Record, mine bool, now vtime.Time) PutResult {
 		row.seq, row.owner, row.at = r.Seq, r.Owner, r.At
 		result = PutStored
 	}
-	s.foreign += foreignOne(mine) - foreignOne(row.mine)
-	row.mine = mine
 	row.expires = now.Add(s.life)
 	return result
 }
@@ -116,7 +108,6 @@ func (s *Store) Sweep(now vtime.Time, budget int) int {
 		if row.expires > now {
 			return keepRow
 		}
-		s.foreign -= foreignOne(row.mine)
 		return cutRow
 	})
 	return before - s.rows.n
@@ -124,26 +115,17 @@ func (s *Store) Sweep(now vtime.Time, budget int) int {
 
 // evict gives up one record that has expired or is not mine, if it meets one within
 // evictScan rows.
-func (s *Store) evict(now vtime.Time) bool {
+func (s *Store) evict(mine func(ident.NameID) bool, now vtime.Time) bool {
 	found := false
-	s.evictAt = s.rows.walk(s.evictAt, evictScan, func(_ ident.NameID, row *stored) step {
+	s.evictAt = s.rows.walk(s.evictAt, evictScan, func(name ident.NameID, row *stored) step {
 		if found {
 			return stopWalk
 		}
-		if row.mine && row.expires > now {
+		if row.expires > now && mine(name) {
 			return keepRow
 		}
 		found = true
-		s.foreign -= foreignOne(row.mine)
 		return cutRow
 	})
 	return found
-}
-
-// foreignOne counts a row that is not mine.
-func foreignOne(mine bool) int {
-	if mine {
-		return 0
-	}
-	return 1
 }

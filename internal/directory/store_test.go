@@ -104,7 +104,7 @@ func TestStoreNeverGoesBack(t *testing.T) {
 			case 1, 2:
 				seq := rapid.Uint64Range(1, 6).Draw(t, "seq")
 				held, alive := s.Get(id, now)
-				got := s.Put(Record{Name: id, Owner: 1, Seq: seq}, rapid.Bool().Draw(t, "mine"), now)
+				got := s.Put(Record{Name: id, Owner: 1, Seq: seq}, func(ident.NameID) bool { return rapid.Bool().Draw(t, "mine") }, now)
 				if alive && seq < held.Seq && got != PutStale {
 					t.Fatalf("put %d over %d: %v", seq, held.Seq, got)
 				}
@@ -117,13 +117,13 @@ func TestStoreNeverGoesBack(t *testing.T) {
 					t.Fatalf("got seq %d at %d, last stored %+v", rec.Seq, now, last[id])
 				}
 			}
-			if s.Len() > bound || s.Foreign() < 0 || s.Foreign() > s.Len() {
-				t.Fatalf("%d records, %d foreign, bound %d", s.Len(), s.Foreign(), bound)
+			if s.Len() > bound {
+				t.Fatalf("%d records, bound %d", s.Len(), bound)
 			}
 		}
 		s.Sweep(now.Add(life), 2*bound)
-		if s.Sweep(now.Add(life), 2*bound); s.Len() != 0 || s.Foreign() != 0 {
-			t.Fatalf("%d records, %d foreign are left after all expired", s.Len(), s.Foreign())
+		if s.Sweep(now.Add(life), 2*bound); s.Len() != 0 {
+			t.Fatalf("%d records are left after all expired", s.Len())
 		}
 	})
 }
@@ -131,32 +131,42 @@ func TestStoreNeverGoesBack(t *testing.T) {
 func TestFullStorePrefersItsOwnZones(t *testing.T) {
 	const bound = 200
 	s := NewStore(bound, refreshEvery)
+	foreign, asked := map[ident.NameID]bool{name(bound): true}, 0
+	mine := func(n ident.NameID) bool { asked++; return !foreign[n] }
 	for i := range bound {
-		if got := s.Put(Record{Name: name(i), Seq: 1}, i%2 == 0, 0); got != PutStored {
-			t.Fatalf("put %d: %v", i, got)
+		foreign[name(i)] = i%2 == 1
+		if got := s.Put(Record{Name: name(i), Seq: 1}, mine, 0); got != PutStored || asked > 0 {
+			t.Fatalf("put %d: %v, %d questions before the store is full", i, got, asked)
 		}
 	}
-	if got := s.Put(Record{Name: name(bound), Seq: 1}, false, 0); got != PutFull {
+	if got := s.Put(Record{Name: name(bound), Seq: 1}, mine, 0); got != PutFull {
 		t.Fatalf("a foreign record in a full store: %v", got)
 	}
 	for i := range bound / 2 {
-		if got := s.Put(Record{Name: name(1000 + i), Seq: 1}, true, 0); got != PutStored {
+		if got := s.Put(Record{Name: name(1000 + i), Seq: 1}, mine, 0); got != PutStored {
 			t.Fatalf("own record %d while foreign ones are held: %v", i, got)
 		}
 	}
-	if got := s.Put(Record{Name: name(5000), Seq: 1}, true, 0); got != PutFull || s.Foreign() != 0 {
-		t.Fatalf("own record in a store of own records: %v, %d foreign", got, s.Foreign())
+	if got := s.Put(Record{Name: name(5000), Seq: 1}, mine, 0); got != PutFull {
+		t.Fatalf("own record in a store of own records: %v", got)
+	}
+	for i := range bound {
+		if _, held := s.Get(name(i), 0); held == foreign[name(i)] {
+			t.Fatalf("record %d, foreign %v: held %v", i, foreign[name(i)], held)
+		}
 	}
 }
+
+func own(ident.NameID) bool { return true }
 
 func TestStoreAllocatesNothing(t *testing.T) {
 	s := NewStore(0, refreshEvery)
 	for i := range 5000 {
-		s.Put(Record{Name: name(i), Seq: 1}, true, 0)
+		s.Put(Record{Name: name(i), Seq: 1}, own, 0)
 	}
 	i := 0
 	if a := testing.AllocsPerRun(2000, func() {
-		s.Put(Record{Name: name(i), Seq: 2}, true, second)
+		s.Put(Record{Name: name(i), Seq: 2}, own, second)
 		s.Get(name(i), second)
 		s.Sweep(second, 50)
 		i++
@@ -173,7 +183,7 @@ func BenchmarkStorePut(b *testing.B) {
 		if i%n == 0 {
 			s = NewStore(0, refreshEvery)
 		}
-		s.Put(Record{Name: name(i % n), Seq: 1}, true, 0)
+		s.Put(Record{Name: name(i % n), Seq: 1}, own, 0)
 	}
 }
 
@@ -182,7 +192,7 @@ func TestPuttingAgainRenews(t *testing.T) {
 	s := NewStore(0, refreshEvery)
 	now := vtime.Time(0)
 	for range 10 {
-		if got := s.Put(Record{Name: 5, Seq: 3}, true, now); now > 0 && got != PutRefreshed {
+		if got := s.Put(Record{Name: 5, Seq: 3}, own, now); now > 0 && got != PutRefreshed {
 			t.Fatalf("put again: %v", got)
 		}
 		now = now.Add(lives*refreshEvery - 1)
