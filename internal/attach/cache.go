@@ -36,6 +36,9 @@ type GroupOf interface {
 // Len returns how many supernodes are remembered.
 func (c Cache) Len() int {
 	lo, hi := 0, len(c)
+	if hi > 0 && c[hi-1].Peer != ident.None { // it is full, as most are
+		return hi
+	}
 	for lo < hi {
 		mid := (lo + hi) / 2
 		if c[mid].Peer != ident.None {

@@ -235,6 +235,6 @@ func (s *step) collapse() {
 	for i := range sn.held {
 		s.out.add(Effect{Kind: EffectForget, Peer: sn.held[i].peer})
 	}
-	sn.held = nil
+	sn.held, sn.peers = nil, nil
 	s.demote()
 }

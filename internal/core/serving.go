@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/liveness"
 	"github.com/ada420b6/overlay/internal/slots"
@@ -36,15 +38,15 @@ type naming struct {
 }
 
 func (sn *Supernode) find(h ident.Handle) (int, bool) {
-	lo, hi := 0, len(sn.held)
+	lo, hi := 0, len(sn.peers)
 	for lo < hi {
-		if mid := int(uint(lo+hi) >> 1); sn.held[mid].peer < h {
+		if mid := int(uint(lo+hi) >> 1); sn.peers[mid] < h {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
-	return lo, lo < len(sn.held) && sn.held[lo].peer == h
+	return lo, lo < len(sn.peers) && sn.peers[lo] == h
 }
 
 func (sn *Supernode) findName(name ident.NameID) (int, bool) {
@@ -220,6 +222,7 @@ func (s *step) hold(from ident.Handle, r wire.Record) *holding {
 	}
 	i, ok := sn.find(from)
 	if !ok {
+		sn.peers = slices.Insert(sn.peers, i, from)
 		sn.held = append(sn.held, holding{})
 		copy(sn.held[i+1:], sn.held[i:])
 		sn.held[i] = holding{peer: from, since: s.now}
@@ -265,6 +268,7 @@ func (s *step) release(peer ident.Handle) {
 		sn.fresh.Remove(h.record.Name)
 	}
 	sn.held = append(sn.held[:i], sn.held[i+1:]...)
+	sn.peers = append(sn.peers[:i], sn.peers[i+1:]...)
 	if i < sn.scan {
 		sn.scan--
 	}

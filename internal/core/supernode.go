@@ -19,10 +19,11 @@ type Supernode struct {
 	since vtime.Time
 
 	// Serving.
-	held    []holding // sorted by peer
-	names   []naming  // sorted by name
-	full    int       // how many of held are in normal slots
-	scan    int       // where the sweep through held goes on
+	held    []holding      // sorted by peer
+	peers   []ident.Handle // of held: what is searched is close together in memory
+	names   []naming       // sorted by name
+	full    int            // how many of held are in normal slots
+	scan    int            // where the sweep through held goes on
 	sweepAt vtime.Time
 	cal     slots.Calendar
 	queue   queue
