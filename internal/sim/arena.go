@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"unsafe"
+
 	"github.com/ada420b6/overlay/internal/invariant"
 )
 
@@ -69,4 +71,19 @@ func (a *arena) bytes() (n int) {
 		n += len(a.size[i].chunks)*blockSizes[i]<<blockBits + cap(a.size[i].empty)*4
 	}
 	return n
+}
+
+// large returns a slice of n zero values, on large pages where the system gives them.
+func large[T any](n int) []T {
+	s := make([]T, n)
+	if n > 0 {
+		adviseLarge(unsafe.Pointer(&s[0]), uintptr(n)*unsafe.Sizeof(s[0]))
+	}
+	return s
+}
+
+// bigger returns a copy of s with twice the room.
+func bigger[T any](s []T) []T {
+	b := large[T](max(64, 2*cap(s)))
+	return b[:copy(b, s)]
 }

@@ -35,9 +35,9 @@ func (s *Sim) handle(e *event) {
 		s.starting--
 		s.start(e.host)
 	case eventCrash:
-		s.crash(e.host, vtime.Duration(e.aux)*vtime.Millisecond)
+		s.crash(e.host, vtime.Duration(e.ref)*vtime.Millisecond)
 	case eventLeave:
-		s.leave(e.host, vtime.Duration(e.aux)*vtime.Millisecond)
+		s.leave(e.host, vtime.Duration(e.ref)*vtime.Millisecond)
 	case eventEnd:
 		s.replay.ended(s, e.host)
 	case eventIssue:
@@ -45,6 +45,24 @@ func (s *Sim) handle(e *event) {
 			s.stats.decided++
 			s.in = core.Input{Kind: core.InputIssued, From: handle(e.from), Query: e.ref, Status: uint8(wire.LoginGranted)}
 			s.step(e.host)
+		}
+	}
+}
+
+// lookAhead is how many events are looked at together before they are carried out.
+const lookAhead = 16
+
+// fetch touches the memory that the next events will need. With more nodes than the
+// caches of the processor hold, finding them is most of the work; asked for together, they
+// are fetched side by side, and not one after the other.
+func (s *Sim) fetch(next []event) {
+	for i := range next {
+		s.touched += uint64(s.hosts[next[i].host].gen)
+	}
+	for i := range next {
+		e := &next[i]
+		if h := &s.hosts[e.host]; h.is(hostUp) && (e.kind != eventTimer || e.gen == h.gen && h.due <= e.at) {
+			s.touched += s.machines.touch(e.host)
 		}
 	}
 }

@@ -73,6 +73,8 @@ func (c *chatter) tickets(uint32) core.Tickets { return core.Tickets{} }
 
 func (c *chatter) remember(dst []core.Known, _ *core.Supernode) []core.Known { return dst }
 
+func (c *chatter) touch(uint32) uint64 { return 0 }
+
 func (c *chatter) bytes() int { return 0 }
 
 // quiet is a configuration without faults of the network and without an oracle.

@@ -101,7 +101,7 @@ func (s *Sim) schedule(share float64, over, down vtime.Duration, kind eventKind,
 		if down > 0 {
 			away = max(1, uint32((down/2+s.within(down))/vtime.Millisecond))
 		}
-		e := event{at: s.now.Add(s.within(over)), host: i, kind: kind, aux: away}
+		e := event{at: s.now.Add(s.within(over)), host: i, kind: kind, ref: away}
 		if over == 0 {
 			s.handle(&e)
 		} else {

@@ -64,7 +64,7 @@ func (s *Sim) foretells(m machines) {
 	s.core, _ = m.(*protocol)
 	// A supernode of 2010 quits at once, so that nobody could be woken.
 	if s.core != nil && s.cfg.Foretold && s.cfg.Policy.QuitOverload == 0 {
-		s.naps = make([][2]nap, s.cfg.Nodes)
+		s.naps = large[[2]nap](s.cfg.Nodes)
 		s.peek = core.Env{Policy: &s.cfg.Policy, Book: s.book}
 	}
 }

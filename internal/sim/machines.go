@@ -22,6 +22,8 @@ type machines interface {
 	remember(dst []core.Known, super *core.Supernode) []core.Known
 	// tickets returns what a node keeps on disk of the tickets it was given.
 	tickets(i uint32) core.Tickets
+	// touch reads all of the machine of host i, so that it is near when it is stepped.
+	touch(i uint32) uint64
 	// bytes returns how much memory the machines take, per host.
 	bytes() int
 }
@@ -44,7 +46,7 @@ type protocol struct {
 }
 
 func newProtocol(c *Config) *protocol {
-	return &protocol{nodes: make([]core.Node, c.Nodes), logins: make([]core.LoginServer, c.Logins)}
+	return &protocol{nodes: large[core.Node](c.Nodes), logins: make([]core.LoginServer, c.Logins)}
 }
 
 func (p *protocol) step(i uint32, env *core.Env, now vtime.Time, in *core.Input, out *core.Effects) {
@@ -80,6 +82,19 @@ func (p *protocol) tickets(i uint32) (t core.Tickets) {
 
 func (p *protocol) remember(dst []core.Known, super *core.Supernode) []core.Known {
 	return super.Roster(dst)
+}
+
+// lineBytes is how much of memory the processor fetches at once.
+const lineBytes = 64
+
+func (p *protocol) touch(i uint32) (sum uint64) {
+	if int(i) < len(p.nodes) {
+		at := unsafe.Pointer(&p.nodes[i])
+		for off := uintptr(0); off < unsafe.Sizeof(core.Node{}); off += lineBytes {
+			sum += uint64(*(*byte)(unsafe.Add(at, off)))
+		}
+	}
+	return sum
 }
 
 func (p *protocol) bytes() int { return int(unsafe.Sizeof(core.Node{})) }

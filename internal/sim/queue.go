@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/ada420b6/overlay/internal/invariant"
 	"github.com/ada420b6/overlay/internal/vtime"
@@ -15,22 +16,21 @@ const (
 	eventArrive                  // a message has crossed the network
 	eventServe                   // a message has waited its turn at host; gen is the boot it waited in
 	eventStart                   // host comes up
-	eventCrash                   // host goes down without goodbye; aux is how long for, 0 for good
-	eventLeave                   // host says goodbye; aux is how long it stays away, 0 for good
+	eventCrash                   // host goes down without goodbye; ref is how long for, 0 for good
+	eventLeave                   // host says goodbye; ref is how long it stays away, 0 for good
 	eventEnd                     // a session of an availability trace ends at host
 	eventIssue                   // login server host has decided the application of from; ref is the query
 )
 
-// event is one thing that will happen: a record without pointers, so that tens of
-// millions of them wait without the collector looking at one.
+// event is one thing that will happen: a record of 32 bytes without pointers, so that
+// tens of millions of them wait without the collector looking at one.
 type event struct {
 	at   vtime.Time
-	seq  uint64 // the order of pushing: breaks ties of time, so that every run is the same run
+	seq  uint32 // the order of pushing: breaks ties of time, so that every run is the same run
 	host uint32 // index of whom it happens to
 	from uint32 // index of the sender
-	ref  uint32 // bytes of a message in the arena, or the query of eventIssue
+	ref  uint32 // bytes of a message in the arena, query of eventIssue, milliseconds of an absence
 	gen  uint32 // generation of a timer, boot of a served message
-	aux  uint32 // milliseconds
 	n    uint16 // bytes of a message
 	kind eventKind
 	flag uint8
@@ -59,28 +59,42 @@ const (
 // It is a hierarchical timing wheel: pushing is O(1) whatever the number of events
 // that wait (a heap of ten million costs 23 cache misses a push). A slot is a chain of
 // blocks that is read from end to end when its time comes, because what is slow with
-// millions of events is not comparing them but finding them in memory. The slot that
-// is being worked off is the only part that is sorted, in a small heap.
+// millions of events is not comparing them but finding them in memory. The slot that is
+// being worked off is sorted once, so that what comes next can be seen (ahead); what is
+// pushed into it meanwhile goes to a small heap beside it.
 type queue struct {
-	seq    uint64
-	tick   int64                           // of the slot that run holds; no event outside of run is earlier
+	seq    uint32
+	tick   int64                           // of the slot that run holds; no event outside of run and late is earlier
 	slots  [levels][levelSlots]uint32      // the first block of each, 0 when empty
 	used   [levels][levelSlots / 64]uint64 // a bit for each slot that is not empty
-	blocks []*block
-	empty  uint32 // head of the blocks that are not in use
-	run    []event
+	blocks []block                         // the first is no block: reference 0 ends a chain
+	empty  uint32                          // head of the blocks that are not in use
+	run    []event                         // the slot, sorted
+	next   int                             // of run
+	late   []event                         // a heap
+	popped event
 	count  int
 }
 
-// block is a part of a slot: 31 events, so that the 4096 slots waste at most 5 MB.
+// block is a part of a slot: 31 events and a head of the size of one, 1 KiB. The 4096
+// slots waste at most 4 MB.
 type block struct {
 	next uint32
 	n    uint32
+	_    [24]byte
 	list [31]event
 }
 
+// before tells the order of two events. Their numbers wrap: they are near each other.
 func (a *event) before(b *event) bool {
-	return a.at < b.at || a.at == b.at && a.seq < b.seq
+	return a.at < b.at || a.at == b.at && int32(a.seq-b.seq) < 0
+}
+
+func order(a, b event) int {
+	if a.before(&b) {
+		return -1
+	}
+	return 1
 }
 
 // push adds e. Its seq is the queue's own.
@@ -89,32 +103,45 @@ func (q *queue) push(e event) {
 	q.seq++
 	e.seq = q.seq
 	q.count++
-	q.place(&e)
-}
-
-// pop removes the earliest event. It reports false when none is due by limit; nothing
-// is then disturbed that an earlier event could still be pushed before.
-func (q *queue) pop(limit vtime.Time) (event, bool) {
-	for len(q.run) == 0 {
-		if !q.advance(limit) {
-			return event{}, false
-		}
-	}
-	if q.run[0].at > limit {
-		return event{}, false
-	}
-	q.count--
-	return q.popRun(), true
-}
-
-// place puts an event where its time says: into run when its slot is being worked off
-// or is already past, else into the lowest level whose window it shares with tick.
-func (q *queue) place(e *event) {
-	t := int64(e.at) >> tickBits
-	if t <= q.tick {
-		q.pushRun(e)
+	if t := int64(e.at) >> tickBits; t > q.tick {
+		q.place(&e, t)
 		return
 	}
+	q.pushLate(&e)
+}
+
+// pop removes the earliest event, which is good until the next pop. It returns nil when
+// none is due by limit; nothing is then disturbed that an earlier event could still be
+// pushed before.
+func (q *queue) pop(limit vtime.Time) *event {
+	for q.next == len(q.run) && len(q.late) == 0 {
+		if !q.advance(limit) {
+			return nil
+		}
+	}
+	if q.next < len(q.run) && (len(q.late) == 0 || q.run[q.next].before(&q.late[0])) {
+		e := &q.run[q.next]
+		if e.at > limit {
+			return nil
+		}
+		q.next++
+		q.count--
+		return e
+	}
+	if q.late[0].at > limit {
+		return nil
+	}
+	q.popped = q.popLate()
+	q.count--
+	return &q.popped
+}
+
+// ahead returns some of the events that come next, as far as they can be seen.
+func (q *queue) ahead(n int) []event { return q.run[q.next:min(q.next+n, len(q.run))] }
+
+// place puts an event of a later slot t where its time says: into the lowest level whose
+// window it shares with tick.
+func (q *queue) place(e *event, t int64) {
 	level := (bits.Len64(uint64(t^q.tick)) - 1) / levelBits
 	invariant.Check(level < levels, "sim: an event lies beyond the wheel")
 	slot := t >> (level * levelBits) & levelMask
@@ -123,7 +150,7 @@ func (q *queue) place(e *event) {
 		*head = q.newBlock(*head)
 		q.used[level][slot>>6] |= 1 << (slot & 63)
 	}
-	b := q.blocks[*head]
+	b := &q.blocks[*head]
 	b.list[b.n] = *e
 	b.n++
 }
@@ -135,12 +162,15 @@ func (q *queue) newBlock(next uint32) uint32 {
 		q.empty = q.blocks[ref].next
 	} else {
 		if len(q.blocks) == 0 {
-			q.blocks = append(q.blocks, nil) // reference 0 ends a chain
+			q.blocks = append(q.blocks, block{})
+		}
+		if len(q.blocks) == cap(q.blocks) {
+			q.blocks = bigger(q.blocks)
 		}
 		ref = uint32(len(q.blocks))
-		q.blocks = append(q.blocks, new(block))
+		q.blocks = q.blocks[:ref+1]
 	}
-	b := q.blocks[ref]
+	b := &q.blocks[ref]
 	b.next, b.n = next, 0
 	return ref
 }
@@ -159,21 +189,32 @@ func (q *queue) advance(limit vtime.Time) bool {
 			return false
 		}
 		q.tick = start
+		q.run, q.next = q.run[:0], 0
 		ref := q.slots[level][slot]
 		q.slots[level][slot] = 0
 		q.used[level][slot>>6] &^= 1 << (slot & 63)
 		for ref != 0 {
-			b := q.blocks[ref]
-			for i := range b.list[:b.n] {
-				q.place(&b.list[i])
-			}
-			next := b.next
-			b.next, q.empty = q.empty, ref
+			q.spread(ref)
+			next := q.blocks[ref].next
+			q.blocks[ref].next, q.empty = q.empty, ref
 			ref = next
 		}
+		slices.SortFunc(q.run, order)
 		return true
 	}
 	return false
+}
+
+// spread puts the events of a block into run or into lower levels.
+func (q *queue) spread(ref uint32) {
+	for i := range q.blocks[ref].n {
+		e := &q.blocks[ref].list[i] // blocks may move
+		if t := int64(e.at) >> tickBits; t > q.tick {
+			q.place(e, t)
+		} else {
+			q.run = append(q.run, *e)
+		}
+	}
 }
 
 // nextUsed returns the first slot of level at or after from that is not empty, or -1.
@@ -190,26 +231,26 @@ func (q *queue) nextUsed(level, from int) int {
 	return -1
 }
 
-// pushRun adds an event to the heap. Four children a node keep it half as deep as two.
-func (q *queue) pushRun(e *event) {
-	q.run = append(q.run, *e)
-	i := len(q.run) - 1
+// pushLate adds an event to the heap. Four children a node keep it half as deep as two.
+func (q *queue) pushLate(e *event) {
+	q.late = append(q.late, *e)
+	i := len(q.late) - 1
 	for i > 0 {
 		p := (i - 1) / 4
-		if !e.before(&q.run[p]) {
+		if !e.before(&q.late[p]) {
 			break
 		}
-		q.run[i] = q.run[p]
+		q.late[i] = q.late[p]
 		i = p
 	}
-	q.run[i] = *e
+	q.late[i] = *e
 }
 
-func (q *queue) popRun() event {
-	first := q.run[0]
-	last := len(q.run) - 1
-	e := q.run[last]
-	q.run = q.run[:last]
+func (q *queue) popLate() event {
+	first := q.late[0]
+	last := len(q.late) - 1
+	e := q.late[last]
+	q.late = q.late[:last]
 	if last == 0 {
 		return first
 	}
@@ -220,21 +261,21 @@ func (q *queue) popRun() event {
 			break
 		}
 		for c := least + 1; c < min(least+4, last); c++ {
-			if q.run[c].before(&q.run[least]) {
+			if q.late[c].before(&q.late[least]) {
 				least = c
 			}
 		}
-		if !q.run[least].before(&e) {
+		if !q.late[least].before(&e) {
 			break
 		}
-		q.run[i] = q.run[least]
+		q.late[i] = q.late[least]
 		i = least
 	}
-	q.run[i] = e
+	q.late[i] = e
 	return first
 }
 
 // bytes returns how much memory the queue holds.
 func (q *queue) bytes() int {
-	return len(q.blocks)*blockBytes + cap(q.run)*eventBytes + levels*levelSlots*4
+	return cap(q.blocks)*blockBytes + (cap(q.run)+cap(q.late))*eventBytes + levels*levelSlots*4
 }

@@ -48,9 +48,10 @@ type Sim struct {
 	replay   *replay // nil without an availability trace
 	oracle   *oracle
 	tracer   *tracer
-	broken   error // the first violation; nothing runs after it
-	atOnce   int   // events at this very moment
-	gone     bool  // the machine that is being stepped has left
+	broken   error  // the first violation; nothing runs after it
+	atOnce   int    // events at this very moment
+	gone     bool   // the machine that is being stepped has left
+	touched  uint64 // of no meaning: what was read by fetch has to go somewhere
 
 	// What was foretold, nil when nothing is: see foretell.go.
 	core  *protocol
@@ -78,11 +79,11 @@ func New(cfg Config) (*Sim, error) {
 func newSim(cfg Config, m machines) *Sim {
 	s := &Sim{
 		cfg:      cfg,
-		hosts:    make([]host, cfg.Nodes+cfg.Logins),
+		hosts:    large[host](cfg.Nodes + cfg.Logins),
 		machines: m,
 		book:     newBook(&cfg, mix(cfg.Seed)),
 		issues:   make([]vtime.Time, cfg.Logins),
-		cache:    make([]core.CacheEntry, cfg.Nodes*cfg.Cache),
+		cache:    large[core.CacheEntry](cfg.Nodes * cfg.Cache),
 		rosters:  make(map[uint32][]core.Known),
 		away:     make(map[uint32]vtime.Duration),
 		asked:    make(map[question]*Answer),
@@ -151,12 +152,15 @@ func (s *Sim) Now() vtime.Time { return s.now }
 func (s *Sim) Run(d vtime.Duration) error {
 	s.end = s.now.Add(d)
 	for s.broken == nil {
-		e, ok := s.queue.pop(s.end)
-		if !ok {
+		e := s.queue.pop(s.end)
+		if e == nil {
 			s.now = s.end
 			break
 		}
-		s.handle(&e)
+		if s.queue.next&(lookAhead-1) == 1 {
+			s.fetch(s.queue.ahead(lookAhead))
+		}
+		s.handle(e)
 	}
 	return s.broken
 }
