@@ -4,7 +4,6 @@ import (
 	"github.com/ada420b6/overlay/internal/attach"
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/liveness"
-	"github.com/ada420b6/overlay/internal/tier"
 	"github.com/ada420b6/overlay/internal/vtime"
 )
 
@@ -19,7 +18,6 @@ import (
 type Told struct {
 	Storm  uint8
 	Wanted bool   // nodes that can serve are drawing whether to
-	Needed bool   // those that have served before would serve again
 	Heirs  bool   // those that have no standby to turn to are named one
 	Known  uint32 // supernodes that a node should remember before it asks for no more
 }
@@ -31,6 +29,11 @@ type Watch struct {
 	liveness.KeepaliveParams
 }
 
+// News reports whether nodes to which an ack by old was no news may do something at t.
+func (t Told) News(old Told) bool {
+	return t.Storm != old.Storm || t.Known > old.Known || t.Wanted && !old.Wanted || t.Heirs && !old.Heirs
+}
+
 // Told returns what this supernode would tell a node at now; false when an ack is not all
 // that a keepalive would bring, or when attaches wait in the queue that it has to pass.
 func (n *Node) Told(env *Env, now vtime.Time) (Told, bool) {
@@ -38,7 +41,7 @@ func (n *Node) Told(env *Env, now vtime.Time) (Told, bool) {
 		return Told{}, false
 	}
 	s := step{n: n, env: env, p: env.Policy, now: now}
-	t, p, q := s.tierView(), s.tierPolicy(), &env.Super.queue
+	t, q := s.tierView(), &env.Super.queue
 	calm := env.Super.leaveBy == vtime.Never && now >= q.opens
 	if s.p.QueueAll && q.made && q.line.Backlog(now) >= vtime.Second/vtime.Duration(s.p.AttachRate) {
 		calm = false
@@ -46,7 +49,6 @@ func (n *Node) Told(env *Env, now vtime.Time) (Told, bool) {
 	return Told{
 		Storm:  s.storm(),
 		Wanted: t.Util > s.p.PromoteAbove,
-		Needed: p.Resume(tier.Load(t.Util), int(t.Alive)),
 		Heirs:  env.Super.standbys != standbys{},
 		Known:  max(t.Alive, wellKnown),
 	}, calm
@@ -72,7 +74,7 @@ func (n *Node) Calm(env *Env, i int, t Told) (w Watch, calm bool) {
 	if t.Heirs && n.heirless(i) {
 		return w, false
 	}
-	if n.able() && (t.Wanted || t.Needed && n.wasSuper) {
+	if n.able() && (t.Wanted || n.wasSuper) {
 		return w, false
 	}
 	known := cache.Len()

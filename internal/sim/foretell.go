@@ -291,9 +291,8 @@ func (s *Sim) attend(p uint32, super *core.Supernode) {
 	s.peek.Super, s.peek.Cache = super, nil
 	told, ok := s.core.nodes[p].Told(&s.peek, s.now)
 	told.Known = min(told.Known, uint32(s.cfg.Cache))
-	if told != c.told || !ok {
-		c.told, c.ok = told, ok
+	news := told.News(c.told)
+	if c.told, c.ok = told, ok; news || !ok {
 		s.rouse(p)
 	}
-	c.ok = ok
 }
