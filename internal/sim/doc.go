@@ -4,6 +4,7 @@
 // What there is:
 //
 //	queue     what will happen, a timing wheel of flat records
+//	foretell  keepalives that need not happen
 //	host      power, timer, socket and disk of each machine
 //	network   latency, jitter, loss, duplication, reordering, NAT, partitions
 //	book      who is who, and what only the owner of a name can have signed
@@ -38,9 +39,15 @@
 // Clocks do not drift. Login servers decide one application after the other, together
 // Config.LoginRate a second, and grant all of them.
 //
+// Above ForetoldAbove nodes, keepalives that change nothing are drawn ahead and not
+// carried out: see foretell.go and Config.Foretold. Whatever is the matter with a node,
+// its keepalives are messages, and its supernode's news and death reach it as late as
+// ever; TestForetoldIsTheSame compares both ways.
+//
 // # Size
 //
-// A node takes core.Node, 72 bytes of host, 12 bytes of book, and its host cache; a
-// queued event 40 bytes, a message in flight the next block size of the arena. Nothing
+// A node takes core.Node, 72 bytes of host, 12 bytes of book, 96 where keepalives are
+// foretold, and its host cache; a queued event 32 bytes, a message in flight the next
+// block size of the arena. Nothing
 // of this has a pointer, so the collector looks at supernodes only. Memory reports it.
 package sim
