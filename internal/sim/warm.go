@@ -32,7 +32,10 @@ type warmth struct {
 func (s *Sim) WarmUp(max vtime.Duration) (bool, error) {
 	own := s.cfg.Policy
 	s.cfg.Policy = cured(own)
-	defer func() { s.cfg.Policy = own }()
+	defer func() {
+		s.rouseAll() // what was foretold holds under the policy that it was foretold under
+		s.cfg.Policy = own
+	}()
 	w, healthy := &s.warm, s.Quorum(0.999)
 	if w.until != s.now {
 		*w = warmth{size: -1}
