@@ -26,10 +26,11 @@ type Census struct {
 	// attachment, over all times that one started or lost its last; within 3 %. Those
 	// that still wait count with what they have waited so far.
 	WaitP50, WaitP99, WaitP999, WaitMax time.Duration
-	// TriesMean and TriesP999 are how many probes and attaches a node sent each time. One
-	// at which nothing goes wrong takes a probe to each of ProbeWidth, and an attach.
-	TriesMean float64
-	TriesP999 int
+	// AttemptsMean and AttemptsP999 are how many attempts that took. An attempt is a round of
+	// probes and the attach that it leads to; one at which nothing goes wrong is three
+	// packets, a probe to each of ProbeWidth and an attach.
+	AttemptsMean float64
+	AttemptsP999 int
 	// PeakOverload is the highest load of attaches that any supernode was offered over
 	// 5 s, as a multiple of the policy's AttachRate.
 	PeakOverload float64
@@ -82,7 +83,7 @@ func (s *Simulation) Census() Census {
 		Messages: c.Delivered, Bytes: c.Bytes, Events: c.Events,
 		WaitP50: time.Duration(c.Waits.P50), WaitP99: time.Duration(c.Waits.P99),
 		WaitP999: time.Duration(c.Waits.P999), WaitMax: time.Duration(c.Waits.Max),
-		TriesMean: c.Waits.MeanTries, TriesP999: c.Waits.P999Tries, PeakOverload: c.Overload,
+		AttemptsMean: c.Waits.MeanAttempts, AttemptsP999: c.Waits.P999Attempts, PeakOverload: c.Overload,
 		Logins: c.Login.Decided, LoginsInTime: c.Login.Granted, LoginWait: time.Duration(c.Login.Wait),
 		FirstFault: since(r.First, 0), LastFault: since(r.Last, 0),
 		TimeTo999: since(r.Most, r.Last), TimeToAll: since(r.All, r.Last), Bound: since(r.Bound, r.Last),

@@ -53,8 +53,8 @@ func TestRehearsal(t *testing.T) {
 	if c.WaitP50 > c.WaitP99 || c.WaitP99 > c.WaitP999 || c.WaitP999 > c.WaitMax+c.WaitMax/30+time.Millisecond || c.WaitP999 == 0 {
 		t.Errorf("waits %v %v %v %v", c.WaitP50, c.WaitP99, c.WaitP999, c.WaitMax)
 	}
-	if c.TriesMean <= 0 || float64(c.TriesP999) < c.TriesMean || c.PeakOverload <= 0 || c.Logins != 0 {
-		t.Errorf("tries %v and %v, overload %v, log-ins %d", c.TriesMean, c.TriesP999, c.PeakOverload, c.Logins)
+	if c.AttemptsMean <= 0 || float64(c.AttemptsP999) < c.AttemptsMean || c.PeakOverload <= 0 || c.Logins != 0 {
+		t.Errorf("tries %v and %v, overload %v, log-ins %d", c.AttemptsMean, c.AttemptsP999, c.PeakOverload, c.Logins)
 	}
 }
 

@@ -51,7 +51,7 @@ func (r *run) result() result {
 		MinAttached: c.MinAttached, AttachedEnd: share(c.Attached, c.Running),
 		TimeTo999S: seconds(c.TimeTo999), TimeToAllS: seconds(c.TimeToAll), BoundS: seconds(c.Bound),
 		WaitP50S: c.WaitP50.Seconds(), WaitP99S: c.WaitP99.Seconds(), WaitP999S: c.WaitP999.Seconds(),
-		AttemptsMean: c.TriesMean, AttemptsP999: c.TriesP999, PeakOverload: c.PeakOverload,
+		AttemptsMean: c.AttemptsMean, AttemptsP999: c.AttemptsP999, PeakOverload: c.PeakOverload,
 		Logins: c.Logins, Promotions: c.Promotions, Demotions: c.Demotions,
 		TraceHash: fmt.Sprintf("%016x", r.sim.TraceHash()),
 		VirtualS:  c.Time.Seconds(), WallS: r.wall.Seconds(), Events: r.events,
@@ -172,7 +172,7 @@ func table(results []result) (rows []report.Row) {
 	row("wait for an attachment: p50, p99, p99.9", func(r *result) string {
 		return fmt.Sprintf("%.1f, %.1f, %.1f s", r.WaitP50S, r.WaitP99S, r.WaitP999S)
 	})
-	row("packets for that: mean, p99.9", func(r *result) string { return fmt.Sprintf("%.1f, %d", r.AttemptsMean, r.AttemptsP999) })
+	row("attempts for that: mean, p99.9", func(r *result) string { return fmt.Sprintf("%.1f, %d", r.AttemptsMean, r.AttemptsP999) })
 	number("highest attach load of a supernode, in its rate", "%.2f", func(r *result) any { return r.PeakOverload })
 	number("log-ins", "%d", func(r *result) any { return r.Logins })
 	row("promotions, demotions", func(r *result) string { return fmt.Sprintf("%d, %d", r.Promotions, r.Demotions) })

@@ -83,7 +83,7 @@ func measure(t *testing.T, a aim, n int, seed uint64) {
 	c := s.Census()
 	t.Logf("%d supernodes; lowest %.2f %%, wait p50 %.1f p99 %.1f p99.9 %.1f max %.1f s; tries mean %.1f max %d; all %.1f s after the end; then %d supernodes; %d events",
 		before.Supernodes, 100*c.MinAttached, c.Waits.P50.Seconds(), c.Waits.P99.Seconds(), c.Waits.P999.Seconds(), c.Waits.Max.Seconds(),
-		c.Waits.MeanTries, c.Waits.MaxTries, took.Seconds(), c.Supernodes, c.Events)
+		c.Waits.MeanAttempts, c.Waits.MaxAttempts, took.Seconds(), c.Supernodes, c.Events)
 	if c.MinAttached < a.share || a.p99 > 0 && c.Waits.P99 > a.p99 || took > a.within {
 		t.Errorf("missed: lowest %.2f %% of %.1f, p99 %.1f s of %.1f, all after %.1f s of %.1f",
 			100*c.MinAttached, 100*a.share, c.Waits.P99.Seconds(), a.p99.Seconds(), took.Seconds(), a.within.Seconds())

@@ -18,7 +18,7 @@ import (
 type outcome struct {
 	noticed []float64 // s from a supernode's death until each of its nodes noticed
 	waits   []float64 // s that each incident took
-	tries   []float64 // probes and attaches of an incident, on average
+	tries   []float64 // attempts of an incident, on average
 	shares  []float64 // attached share while machines reboot, on average
 	packets []float64 // keepalives, foretold or sent, for each node and minute at rest
 	drawn   float64   // share of these that was foretold
@@ -83,7 +83,7 @@ func rehearse(t *testing.T, nodes int, seed uint64, foretold bool, attachments i
 			o.waits = append(o.waits, float64(top(b))/1000)
 		}
 	}
-	o.tries, o.shares = []float64{c.Waits.MeanTries}, []float64{share}
+	o.tries, o.shares = []float64{c.Waits.MeanAttempts}, []float64{share}
 	return o
 }
 

@@ -23,7 +23,8 @@ type host struct {
 	boots uint32 // how often it has come up
 	super uint32 // place in Sim.supers, 0 when none
 	calls uint32 // place in Sim.callers, 0 when none
-	tries uint16 // probes and attaches sent since orphan
+	tries uint16 // attempts to get one since orphan
+	round uint16 // of the nonce of the latest
 	state hostState
 	role  core.Role
 	side  uint8 // of the partition

@@ -88,7 +88,7 @@ func (s *Sim) send(i uint32, f *core.Effect, b []byte) {
 		return
 	}
 	if kind == wire.KindProbe || kind == wire.KindAttach {
-		s.stats.attempt(&s.hosts[i])
+		s.stats.attempt(&s.hosts[i], uint16(wire.NonceOf(b))|1)
 	}
 	if kind == wire.KindKeepalive && s.hosts[i].naps != 0 && s.doomed(i, to) {
 		s.stats.dropped[DropLoss]++

@@ -26,9 +26,11 @@ type stats struct {
 	decided, granted uint64 // applications; of these, decided while their node still waited
 }
 
-// attempt counts a probe or an attach of a host that has no attachment.
-func (t *stats) attempt(h *host) {
-	if !h.is(hostAttached) && h.tries < 1<<16-1 {
+// attempt counts an attempt of a host without an attachment to get one: a round of probes
+// and the attach that it leads to, which carry one nonce.
+func (t *stats) attempt(h *host, nonce uint16) {
+	if !h.is(hostAttached) && h.tries < 1<<16-1 && h.round != nonce {
+		h.round = nonce
 		h.tries++
 	}
 }
@@ -109,9 +111,9 @@ type Waits struct {
 	Mean           vtime.Duration
 	P50, P99, P999 vtime.Duration // upper bounds, within 3 %
 	Max            vtime.Duration
-	MeanTries      float64 // probes and attaches an incident
-	P999Tries      int     // within 3 %
-	MaxTries       int
+	MeanAttempts   float64 // attempts an incident
+	P999Attempts   int     // within 3 %
+	MaxAttempts    int
 	Open           int            // nodes that wait now
 	Oldest         vtime.Duration // the longest that one of these has waited
 	OldestNode     int            // which, -1 when none waits
@@ -160,8 +162,8 @@ func (s *Sim) waits() (w Waits) {
 	w.Mean = vtime.Duration(times.sum/times.n) * vtime.Millisecond
 	w.P50, w.P99, w.P999 = times.span(0.5), times.span(0.99), times.span(0.999)
 	w.Max = vtime.Duration(times.most) * vtime.Millisecond
-	w.MeanTries = float64(tries.sum) / float64(tries.n)
-	w.P999Tries, w.MaxTries = int(tries.quantile(0.999)), int(tries.most)
+	w.MeanAttempts = float64(tries.sum) / float64(tries.n)
+	w.P999Attempts, w.MaxAttempts = int(tries.quantile(0.999)), int(tries.most)
 	return w
 }
 

@@ -1,0 +1,96 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/ada420b6/overlay/internal/vtime"
+)
+
+// load returns the mean share of the normal slots of all supernodes that is taken.
+func (s *Sim) load() float64 {
+	var held, places float64
+	for i := range s.hosts[:s.added] {
+		if sn := s.supers.get(s.hosts[i].super); sn != nil {
+			held += float64(sn.Held())
+			places += float64(s.book.slots[i])
+		}
+	}
+	return held / max(1, places)
+}
+
+// TestTierSettles: from 10 nodes to many the tier takes the size that fits by itself: a
+// mean load of 0.35 to 0.65, or MinTier supernodes where these are more than that.
+// OVERLAY_LONG goes on to a million nodes.
+func TestTierSettles(t *testing.T) {
+	sizes := []int{10, 100, 1000, 10_000}
+	if os.Getenv("OVERLAY_LONG") != "" {
+		sizes = append(sizes, 100_000, 1_000_000)
+	}
+	for _, n := range sizes {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			cfg := DefaultConfig(n)
+			cfg.Check = min(cfg.Check, CheckBasic)
+			s := newRun(t, cfg, vtime.Duration(10*vtime.Second)+vtime.Duration(n/1000)*vtime.Second)
+			if err := s.Run(15 * vtime.Minute); err != nil {
+				t.Fatal(err)
+			}
+			c, load := s.Census(), s.load()
+			t.Logf("%d supernodes, load %.2f, %d promotions, %d demotions", c.Supernodes, load, c.Promotions, c.Demotions)
+			small := c.Supernodes <= 2*cfg.Policy.MinTier-1 && load < 0.65
+			if c.Orphans > 0 || !small && (load < 0.35 || load > 0.65) {
+				t.Errorf("%d orphans, load %.2f", c.Orphans, load)
+			}
+		})
+	}
+}
+
+// TestDailySwing: over three days in which 35 to 100 % of the users are there, the tier
+// does not flap: hardly anybody steps down, since who goes offline leaves and who is
+// needed rises. A day of it runs always, three with OVERLAY_LONG.
+func TestDailySwing(t *testing.T) {
+	const n = 600
+	days := vtime.Duration(1)
+	if os.Getenv("OVERLAY_LONG") != "" {
+		days = 3
+	}
+	cfg := DefaultConfig(n)
+	cfg.Check = CheckBasic
+	cfg.Policy.NormalSlots, cfg.Policy.ThinSlots = 20, 60
+	s := newRun(t, cfg, vtime.Minute)
+	if err := s.Run(20 * vtime.Minute); err != nil {
+		t.Fatal(err)
+	}
+	s.ResetCensus()
+	gone, lo, hi, low := 0, 1.0, 0.0, 1.0
+	for at := vtime.Duration(0); at < days*vtime.Day; at += 5 * vtime.Minute {
+		online := 0.675 + 0.325*math.Cos(2*math.Pi*float64(at)/float64(vtime.Day))
+		for i := range n {
+			there := (float64(i*7919%n)+0.5)/n < online
+			switch {
+			case there && !s.Running(i):
+				s.absent(uint32(i), 1+s.within(5*vtime.Minute))
+			case !there && s.Running(i):
+				if _, leaving := s.away[uint32(i)]; leaving {
+					continue
+				}
+				gone += toInt(s.Serving(i))
+				s.Leave(i)
+			}
+		}
+		if err := s.Run(5 * vtime.Minute); err != nil {
+			t.Fatal(err)
+		}
+		load := s.load()
+		lo, hi = min(lo, load), max(hi, load)
+	}
+	c := s.Census()
+	low = c.MinAttached
+	stepped := int(c.Demotions) - gone
+	t.Logf("%d promotions, %d supernodes went offline, %d stepped down; load %.2f to %.2f; never under %.1f %% attached", c.Promotions, gone, stepped, lo, hi, 100*low)
+	if stepped*100 >= int(c.Promotions)+gone || low < 0.99 {
+		t.Errorf("%d stepped down, below 1 %% of %d is wanted; %.2f %% attached at worst", stepped, int(c.Promotions)+gone, 100*low)
+	}
+}
