@@ -144,7 +144,7 @@ type HealingPolicy struct {
 	//
 	// PingPeriod: each supernode asks one other whether it lives, once in each, and
 	// asks others to ask after PingTimeout. Higher: less traffic; deaths are noticed
-	// later, 1.6 periods on average. Defaults 1 s and 500 ms (100 ms to 1 min; 10 ms to
+	// later, 1.6 periods on average. Lower: the detour by others, two round trips, no longer fits, and living ones are suspected. Defaults 2 s and 500 ms (100 ms to 1 min; 10 ms to
 	// PingPeriod).
 	PingPeriod, PingTimeout time.Duration
 	// SuspicionMin and SuspicionMax: a supernode that did not answer has this long to

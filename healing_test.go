@@ -118,7 +118,7 @@ func TestPolicyIsAtOdds(t *testing.T) {
 	for field, to := range map[string]any{
 		"ProbeMax": 1, "BackoffMax": 500 * time.Millisecond, "SecondWait": 2 * time.Minute, "AttachBurst": 1200,
 		"LoadedAfter": 2 * time.Minute, "StormFrom": 7 * time.Second, "KeepaliveThin": 10 * time.Second,
-		"LookupHedge": 2 * time.Second, "LoginLife": 4 * time.Second, "PingTimeout": 2 * time.Second,
+		"LookupHedge": 3 * time.Second, "LoginLife": 4 * time.Second, "PingTimeout": 3 * time.Second,
 		"SuspicionMax": time.Second, "PromoteAbove": 0.4, "DemoteBelow": 0.6,
 	} {
 		err := set(DefaultHealing(), field, to).validate()

@@ -155,7 +155,11 @@ func spread(n int) vtime.Duration {
 }
 
 // ready makes the machines that were added before the first Run.
-func (s *Simulation) ready() error {
+func (s *Simulation) ready() error { return s.begin(false) }
+
+// begin is ready; grown starts the network with the tier that it needs, instead of letting
+// one grow.
+func (s *Simulation) begin(grown bool) error {
 	if s.err != nil || s.sim != nil {
 		return s.err
 	}
@@ -169,7 +173,14 @@ func (s *Simulation) ready() error {
 	if a := s.config.simulation.availability; a != nil {
 		s.sim.Replay(a)
 	}
-	if s.online == 1 {
+	switch {
+	case s.online == 1 && grown:
+		if _, err := s.sim.Add(s.pending); err != nil {
+			return s.fail(fmt.Errorf("overlay: Add(%d): %w (see WithMaxNodes)", s.pending, err))
+		}
+		s.sim.StartGrown(0, spread(s.pending/4))
+		return nil
+	case s.online == 1:
 		return s.start(s.pending)
 	}
 	if _, err := s.sim.Add(s.pending); err != nil {
@@ -310,13 +321,15 @@ func (s *Simulation) StartLogin() {
 // often as its policy wants, and the tier has kept its size for a minute; at most max. It
 // reports whether it has come to that; called again, it goes on. The error is that of Run.
 // A rehearsal continues with ResetCensus, so that nothing of this is counted, and a disaster.
+// Before the first Run it starts the network with the supernodes that so many nodes need,
+// which spares the time in which a tier grows.
 //
 // A network with a policy like Naive2007 would not come up from everybody's start at once:
 // the real one had grown over years. While WarmUp lasts nodes log in and attach as those of
 // DefaultHealing do; number and kind of attachments, capacities and the tier's thresholds
 // are the policy's own.
 func (s *Simulation) WarmUp(max time.Duration) (ordinary bool, err error) {
-	if err := s.ready(); err != nil {
+	if err := s.begin(true); err != nil {
 		return false, err
 	}
 	ordinary, err = s.sim.WarmUp(vtime.Duration(max))

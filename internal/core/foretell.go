@@ -82,11 +82,13 @@ func (n *Node) Calm(env *Env, i int, t Told) (w Watch, calm bool) {
 	return w, settled && known >= min(len(cache), int(t.Known))
 }
 
-// Foretell enters rounds of checks of attachment i, all answered: the last answer comes at
-// heard, and the next check is due after wait.
-func (n *Node) Foretell(i int, heard vtime.Time, wait vtime.Duration) {
-	n.at[i].alive.Foretell(heard, wait)
+// Foretell enters rounds of checks of attachment i, as liveness.Keepalive.Foretell does.
+func (n *Node) Foretell(i int, at vtime.Time, wait vtime.Duration, sent int) {
+	n.at[i].alive.Foretell(at, wait, sent)
 }
+
+// Checks is how often a node asks before it gives a silent supernode up.
+const Checks = liveness.Checks
 
 // Foretold enters that this supernode hears peer last at heard, and reports whether it
 // holds peer by the attachment that peer counts as its i-th.

@@ -58,6 +58,7 @@ type Start struct {
 	Role      Role
 	Slots     uint32 // normal slots it offers as a supernode; 0 means the policy's
 	WasSuper  bool   // it was a supernode when it went down
+	Serving   bool   // it comes up as a supernode: a rehearsal that begins amid a network's life
 	HasCert   bool   // it holds a certificate
 	// RenewIn is how long from now the certificate should be renewed; no meaning
 	// without one.

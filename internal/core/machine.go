@@ -164,6 +164,10 @@ func (s *step) start() {
 		return
 	}
 	n.login.renew = s.now.Add(w.RenewIn)
+	if w.Serving {
+		s.promote()
+		return
+	}
 	s.arrive(vtime.Duration(n.rng.Between(0, int64(s.p.StartSpread))))
 }
 

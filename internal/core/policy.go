@@ -135,7 +135,7 @@ var defaults = Policy{
 	KeepaliveThin: 60 * vtime.Second,
 	CheckStep:     1 * vtime.Second,
 
-	PingPeriod:   1 * vtime.Second,
+	PingPeriod:   2 * vtime.Second,
 	PingTimeout:  500 * vtime.Millisecond,
 	SuspicionMin: 5 * vtime.Second,
 	SuspicionMax: 22 * vtime.Second,

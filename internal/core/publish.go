@@ -33,6 +33,11 @@ func (s *step) recordWith(target ident.Handle) wire.Record {
 		}
 	}
 	add(target)
+	// In an order that does not depend on which came first: two supernodes that are handed
+	// the record in two ways must agree which of them is the first (see tend).
+	if k == 2 && s.env.Book.ID(r.At[1]) < s.env.Book.ID(r.At[0]) {
+		r.At[0], r.At[1] = r.At[1], r.At[0]
+	}
 	return r
 }
 

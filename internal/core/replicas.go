@@ -90,6 +90,20 @@ func (s *step) recordOf(name ident.NameID) (wire.Record, bool) {
 	return sn.held[j].record, true
 }
 
+// tend has the directory told of a record: by the first supernode that it lists, or each
+// of a node's two would put it to the same five. By the second while the tier does not
+// know the first, or believes that it is dead.
+func (s *step) tend(r wire.Record) {
+	sn := s.env.Super
+	if first := r.At[0]; first != ident.None && first != s.n.self {
+		if m, ok := sn.roster.Lookup(first); ok && m.State.Usable() {
+			sn.fresh.Remove(r.Name)
+			return
+		}
+	}
+	sn.fresh.Add(r.Name)
+}
+
 // putAll puts the record of a name to replicas.
 func (s *step) putAll(name ident.NameID, to *directory.Ranking) {
 	rec, ok := s.recordOf(name)

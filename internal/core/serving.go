@@ -214,7 +214,7 @@ func (s *step) hold(from ident.Handle, r wire.Record) *holding {
 		}
 		if !ok || s.newest(sn.names[i], r) {
 			sn.names[i] = naming{r.Name, from}
-			sn.fresh.Add(r.Name)
+			s.tend(r)
 		}
 	}
 	if from == ident.None {

@@ -87,7 +87,7 @@ func (s *step) promote() {
 	sn := s.newSupernode()
 	s.env.Super = sn
 	n.wasSuper = true
-	sn.synced = n.count() == 0 // who starts the tier has nobody to hear from
+	sn.synced = attach.Cache(s.env.Cache).Len() == 0 // who knows nobody has nobody to hear from
 	s.out.add(Effect{Kind: EffectPromoted})
 	s.greet()
 	for i := range n.at {

@@ -98,6 +98,7 @@ func (s *step) tellOne(h *holding) bool {
 	told := false
 	for _, gone := range t.lost {
 		if h.record.At[0] == gone || h.record.At[1] == gone {
+			s.tend(h.record) // nobody else does now
 			m := wire.Lost{Token: h.token, Peer: gone}
 			s.out.send(h.peer, m.Append(s.out.begin(), s.env.Book), false)
 			told = true

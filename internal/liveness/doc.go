@@ -1,11 +1,11 @@
 // Package liveness decides who is still there (PROTOCOL.md sections 5 and 6). It holds
 // two watches that know nothing of each other:
 //
-//   - Prober is SWIM's failure detector for the supernode tier: every second one member,
+//   - Prober is SWIM's failure detector for the supernode tier: in every period one member,
 //     drawn at random, is pinged; if it is silent, three others are asked to ping it;
 //     if that fails too, it is reported as suspect. With everybody probing at random a
 //     crash is noticed after 1.58 periods on average, whatever the size of the tier, for
-//     two packets a second and member (3.0 at 5 % loss).
+//     two packets a period and member (3.0 at 5 % loss).
 //   - Keepalive is an ordinary node's watch on one attachment, and Silence the time after
 //     which the supernode on the other end may drop the session.
 //

@@ -118,8 +118,12 @@ func (k *Keepalive) Last() (heard vtime.Time, wait vtime.Duration, ok bool) {
 }
 
 // Foretell enters rounds that a simulator has drawn in place of carrying them out: the
-// other end is heard last at heard, which may be to come, and the check of the round that
-// begins there is due after wait.
-func (k *Keepalive) Foretell(heard vtime.Time, wait vtime.Duration) {
-	k.at, k.wait, k.sent = heard, wait, 0
+// other end is heard last at at, which may be to come, and the check of the round that
+// begins there is due after wait. When sent checks of that round were in vain, at is when
+// the next one is due.
+func (k *Keepalive) Foretell(at vtime.Time, wait vtime.Duration, sent int) {
+	k.at, k.wait, k.sent = at, wait, uint8(sent)
 }
+
+// Checks is how often a silent end is asked.
+const Checks = checks

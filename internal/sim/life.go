@@ -62,6 +62,7 @@ func (s *Sim) disk(i uint32, h *host) core.Start {
 	if st.HasCert {
 		st.RenewIn = s.renewIn(i, h)
 	}
+	s.beginAs(i, &st)
 	return st
 }
 

@@ -90,10 +90,6 @@ func (s *Sim) send(i uint32, f *core.Effect, b []byte) {
 	if kind == wire.KindProbe || kind == wire.KindAttach {
 		s.stats.attempt(&s.hosts[i], uint16(wire.NonceOf(b))|1)
 	}
-	if kind == wire.KindKeepalive && s.hosts[i].naps != 0 && s.doomed(i, to) {
-		s.stats.dropped[DropLoss]++
-		return
-	}
 	e := event{host: index(to), from: i, kind: eventArrive, n: uint16(len(b))}
 	if f.Plain {
 		e.flag |= flagPlain

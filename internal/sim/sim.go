@@ -30,6 +30,7 @@ type Sim struct {
 	cache   []core.CacheEntry // cfg.Cache for each node
 	supers  hung[core.Supernode]
 	callers hung[core.Calls]
+	grown   []uint32                  // who serves from its first start on, ascending
 	rosters map[uint32][]core.Known   // on the disks of those that are down
 	away    map[uint32]vtime.Duration // how long those that are leaving will stay away
 

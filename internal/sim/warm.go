@@ -2,6 +2,7 @@ package sim
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/ada420b6/overlay/internal/core"
 	"github.com/ada420b6/overlay/internal/vtime"
@@ -69,6 +70,54 @@ func cured(p core.Policy) core.Policy {
 	p.StartSpread, p.Patience, p.ProbeWidth, p.ProbeMax = q.StartSpread, q.Patience, q.ProbeWidth, q.ProbeMax
 	p.BackoffMin, p.BackoffMax, p.PacketBudget = q.BackoffMin, q.BackoffMax, q.PacketBudget
 	return p
+}
+
+// StartGrown brings every node from number first on up for the first time, the supernodes
+// that so many need a little before the others, who come within over: a network that has
+// grown long ago, and not one that grows from a single supernode. Who is to serve is
+// drawn from those who can be reached, and knows some of the others, as from its disk.
+func (s *Sim) StartGrown(first int, over vtime.Duration) {
+	p := &s.cfg.Policy
+	var able []uint32
+	for i := s.node(first); i < uint32(s.added); i++ {
+		if s.hosts[i].is(hostReachable) && s.hosts[i].role == core.RoleAuto && s.hosts[i].certified != 0 {
+			able = append(able, i)
+		}
+	}
+	nodes := s.added - first
+	want := nodes * p.Attachments * 128 / (p.NormalSlots * int(p.TierTarget))
+	s.grown = slices.Collect(s.some(able, max(want, p.MinTier)))
+	for _, i := range s.grown {
+		s.absent(i, 1+s.within(founding))
+	}
+	slices.Sort(s.grown)
+	for i := s.node(first); i < uint32(s.added); i++ {
+		if _, serves := slices.BinarySearch(s.grown, i); !serves {
+			s.absent(i, founding+1+s.within(over))
+		}
+	}
+}
+
+// founding is how long before the others the supernodes of a grown network come up.
+const founding = 10 * vtime.Second
+
+// acquaintances is how many of the others each of them knows: as many as fit into the
+// smallest host cache.
+const acquaintances = 64
+
+// beginAs lets host i begin as a supernode, if it is one of those that the network has
+// grown with.
+func (s *Sim) beginAs(i uint32, st *core.Start) {
+	at, ok := slices.BinarySearch(s.grown, i)
+	if !ok || s.hosts[i].boots > 1 {
+		return
+	}
+	st.Serving, st.WasSuper = true, true
+	n := len(s.grown)
+	for k := range min(acquaintances, n-1) {
+		other := s.grown[(at+1+k*max(1, (n-1)/acquaintances))%n]
+		st.Roster = append(st.Roster, core.Known{Peer: handle(other)})
+	}
 }
 
 // Online lets share of all nodes be on: of those that run too many say goodbye, of those

@@ -13,10 +13,10 @@ const MaxDialBacks = 3
 // The rhythm of verification.
 const (
 	reachTry    = 3 * vtime.Second  // how long one attempt waits for its dial-backs: they take two round trips
-	reachGood   = 15 * vtime.Minute // how long a success counts: until three attempts to renew it have ended
-	reachGap    = 10 * vtime.Minute // from a success to the next attempt, +-20 %: a mapping may vanish with its router
-	reachRetry  = 30 * vtime.Second // from a failure to the next attempt, +-20 %, doubled with each in a row
-	reachDouble = 8                 // doublings: behind a NAT that lets nobody in, an attempt every 128 min
+	reachGood   = 45 * vtime.Minute // how long a success counts: until three attempts to renew it have ended
+	reachGap    = 30 * vtime.Minute // from a success to the next attempt, +-20 %: a mapping may vanish with its router
+	reachRetry  = 30 * vtime.Second // from a failure to the next attempt, +-20 %, four times as long with each in a row
+	reachGrowth = 4                 // times: behind a NAT that lets nobody in, an attempt every 128 min
 )
 
 // Reach says whether a node can be reached from outside, as supernodes have shown by
@@ -45,9 +45,9 @@ func (p *Policy) WantDialBacks(supernodes int) int {
 // Verified reports whether the node counts as reachable.
 func (r *Reach) Verified(now vtime.Time) bool { return r.until > now }
 
-// settledProofs is how many proofs in a row make a node settled: up for 16 min at least,
-// 20 on average.
-const settledProofs = 3
+// settledProofs is how many proofs in a row make a node settled: up for 24 min at least,
+// 30 on average.
+const settledProofs = 2
 
 // Settled reports whether the node has been up and reachable at one address for a while.
 func (r *Reach) Settled() bool { return r.proofs >= settledProofs }
@@ -127,8 +127,8 @@ func (r *Reach) end(now vtime.Time, rnd *seed.Rand) {
 		r.proofs = min(r.proofs+1, 254)
 	} else {
 		r.proofs = 0
-		gap = int64(reachRetry) << r.failed
-		r.failed = min(r.failed+1, reachDouble)
+		gap = int64(reachRetry) << (2 * r.failed)
+		r.failed = min(r.failed+1, reachGrowth)
 	}
 	r.nonce = 0
 	r.next = now.Add(vtime.Duration(rnd.Between(gap*8/10, gap*12/10)))

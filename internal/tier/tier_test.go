@@ -294,7 +294,7 @@ func TestNewcomersHold(t *testing.T) {
 	}
 }
 
-// TestSettled: a node is settled after three proofs in a row, and no longer after a failure.
+// TestSettled: a node is settled after two proofs in a row, and no longer after a failure.
 func TestSettled(t *testing.T) {
 	r := seed.New(4)
 	var x Reach
@@ -307,14 +307,14 @@ func TestSettled(t *testing.T) {
 			x.Due(1, x.Next(), &r)
 		}
 	}
-	for k := range 3 {
+	for k := range 2 {
 		if x.Settled() {
 			t.Fatalf("settled after %d proofs", k)
 		}
 		attempt(true)
 	}
 	if !x.Settled() {
-		t.Fatal("not settled after three proofs")
+		t.Fatal("not settled after two proofs")
 	}
 	if attempt(false); x.Settled() {
 		t.Fatal("still settled after a failure")
