@@ -10,14 +10,14 @@ import (
 	"github.com/ada420b6/overlay/internal/vtime"
 )
 
-// aim is one event of PROTOCOL.md section 10 and what is aimed at.
+// aim is an event and what is aimed at when it happens to a network (PROTOCOL.md section 17).
 type aim struct {
 	name   string
-	strike func(s *Sim) // begins the event
-	lasts  vtime.Duration
+	strike func(s *Sim)   // begins the event
+	lasts  vtime.Duration // until the last machine is back, or everybody has noticed
 	share  float64        // attached share that must never be undercut
 	p99    vtime.Duration // wait of the 99th percentile, 0 for no aim
-	within vtime.Duration // all attached so long after the event's end
+	within vtime.Duration // all attached so long after lasts
 }
 
 func aims() []aim {
@@ -25,9 +25,9 @@ func aims() []aim {
 	return []aim{
 		{"30% in 5 min", func(s *Sim) { s.RebootShare(0.3, 5*m, 2*m) }, 5*m + 3*m, 0.995, 5 * sec, 10 * sec},
 		{"50% in 5 min", func(s *Sim) { s.RebootShare(0.5, 5*m, 2*m) }, 5*m + 3*m, 0, 18 * sec, 20 * sec},
-		{"half of supernodes", func(s *Sim) { s.CrashSupernodes(0.5) }, m, 0.89, 18 * sec, 2 * m},
 		{"90% in 2 min", func(s *Sim) { s.RebootShare(0.9, 2*m, 2*m) }, 2*m + 3*m, 0, 30 * sec, m},
-		{"99% of supernodes", func(s *Sim) { s.CrashSupernodes(0.99) }, m, 0, 0, 5 * m},
+		{"half of supernodes", func(s *Sim) { s.CrashSupernodes(0.5) }, m, 0.89, 18 * sec, 2 * m},
+		{"99% of supernodes", func(s *Sim) { s.CrashSupernodes(0.99) }, m, 0, 0, 4 * m},
 		{"99% of supernodes, login dead", func(s *Sim) { s.StopLogin(); s.CrashSupernodes(0.99) }, m, 0, 0, 20 * m},
 		{"ten waves of 30%", func(s *Sim) {
 			for range 10 {
@@ -41,8 +41,9 @@ func aims() []aim {
 	}
 }
 
-// TestAims measures the aims of PROTOCOL.md section 10. It takes long: it runs when
-// OVERLAY_AIMS says how many nodes ("20000"), or how many and which ("200000:waves").
+// TestAims measures the aims of PROTOCOL.md section 17, at 3 % loss. It takes long and
+// runs when OVERLAY_AIMS says how many nodes ("20000"), or how many and which
+// ("200000:waves"). OVERLAY_SEEDS is how many seeds, OVERLAY_RTT a file of measured round trips.
 func TestAims(t *testing.T) {
 	nodes, only, _ := strings.Cut(os.Getenv("OVERLAY_AIMS"), ":")
 	n, err := strconv.Atoi(nodes)
@@ -63,12 +64,23 @@ func TestAims(t *testing.T) {
 func measure(t *testing.T, a aim, n int, seed uint64) {
 	cfg := DefaultConfig(n)
 	cfg.Seed, cfg.Loss = seed, 0.03
-	if m, err := LoadLatency("../../../shared/data/netlatency/planetlab-490.tsv"); err == nil {
+	if file := os.Getenv("OVERLAY_RTT"); file != "" {
+		m, err := LoadLatency(file)
+		if err != nil {
+			t.Fatal(err)
+		}
 		cfg.Latency = m
 	}
-	s := newRun(t, cfg, 2*vtime.Minute)
-	if err := s.Run(8 * vtime.Minute); err != nil {
+	s, err := New(cfg)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := s.Add(n); err != nil {
+		t.Fatal(err)
+	}
+	s.StartGrown(0, 10*vtime.Second+vtime.Duration(n/4)*vtime.Millisecond)
+	if ok, err := s.WarmUp(20 * vtime.Minute); !ok {
+		t.Fatal("no ordinary day:", err)
 	}
 	before := s.Census()
 	s.ResetCensus()
@@ -76,16 +88,19 @@ func measure(t *testing.T, a aim, n int, seed uint64) {
 	if err := s.Run(a.lasts); err != nil {
 		t.Fatal(err)
 	}
-	took, err := s.Settle(a.within + 20*vtime.Minute)
+	took, err := s.Settle(a.within + 10*vtime.Minute)
 	if err != nil {
 		t.Error(err)
 	}
 	c := s.Census()
-	t.Logf("%d supernodes; lowest %.2f %%, wait p50 %.1f p99 %.1f p99.9 %.1f max %.1f s; tries mean %.1f max %d; all %.1f s after the end; then %d supernodes; %d events",
-		before.Supernodes, 100*c.MinAttached, c.Waits.P50.Seconds(), c.Waits.P99.Seconds(), c.Waits.P999.Seconds(), c.Waits.Max.Seconds(),
-		c.Waits.MeanAttempts, c.Waits.MaxAttempts, took.Seconds(), c.Supernodes, c.Events)
-	if c.MinAttached < a.share || a.p99 > 0 && c.Waits.P99 > a.p99 || took > a.within {
-		t.Errorf("missed: lowest %.2f %% of %.1f, p99 %.1f s of %.1f, all after %.1f s of %.1f",
-			100*c.MinAttached, 100*a.share, c.Waits.P99.Seconds(), a.p99.Seconds(), took.Seconds(), a.within.Seconds())
+	ratio := 0.0
+	if r := c.Recovery; r.Most != vtime.Never && r.Bound > r.First {
+		ratio = r.Most.Sub(r.First).Seconds() / r.Bound.Sub(r.First).Seconds()
+	}
+	t.Logf("%d supernodes, then %d; lowest %.2f %%; wait p50 %.1f p99 %.1f p99.9 %.1f max %.1f s; attempts mean %.2f p99.9 %d; all %.1f s after the end; ratio %.2f; load %.2f; %d events",
+		before.Supernodes, c.Supernodes, 100*c.MinAttached, c.Waits.P50.Seconds(), c.Waits.P99.Seconds(), c.Waits.P999.Seconds(), c.Waits.Max.Seconds(),
+		c.Waits.MeanAttempts, c.Waits.P999Attempts, took.Seconds(), ratio, c.Overload, c.Events)
+	if c.MinAttached < a.share || a.p99 > 0 && c.Waits.P99 > a.p99 || took > a.within || c.Waits.MeanAttempts > 2 || c.Waits.P999Attempts > 8 || c.Overload > 2 {
+		t.Errorf("an aim is missed: lowest %.1f %%, p99 %.0f s, all after %.0f s, 2 attempts on average and 8 at p99.9, twice the rate", 100*a.share, a.p99.Seconds(), a.within.Seconds())
 	}
 }
