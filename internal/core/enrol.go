@@ -122,7 +122,7 @@ func (s *step) onLoginReply() {
 		}
 		s.n.doubted = false
 	case wire.LoginBusy:
-		s.postpone(max(m.Wait, vtime.Second))
+		s.postpone(s.busyWait(m.Wait))
 	default:
 		if s.n.certified && !s.p.LoginFirst { // the certificate holds a while yet: ask again
 			s.n.doubted = false
@@ -132,6 +132,15 @@ func (s *step) onLoginReply() {
 		}
 		s.out.push(Effect{Kind: EffectDenied, Status: uint8(m.Status)}, append(s.out.begin(), m.Text...))
 	}
+}
+
+// busyWait is at least what the server said. A crowd that has been refused again and again
+// is larger than the server can see in its queue: then it comes back more slowly.
+func (s *step) busyWait(said vtime.Duration) vtime.Duration {
+	if int(s.n.login.tries) > s.p.QuickRounds {
+		said = max(said, vtime.Duration(s.n.rng.Between(int64(s.p.BackoffMin), int64(s.p.BackoffMax))))
+	}
+	return max(said, vtime.Second)
 }
 
 func (s *step) fromLogin() bool {
