@@ -48,7 +48,8 @@ func TestSlowLoginServer(t *testing.T) {
 			if first := slices.Min(took); first < slow {
 				t.Errorf("attached after %v by a login server that takes %v", first, slow)
 			}
-			if got := asked.Load(); got != 5 {
+			// A repetition that crosses the answer on its way is decided again.
+			if got := asked.Load(); got < 5 || got > 7 {
 				t.Errorf("a hook that takes %v was asked %d times for 5 nodes", slow, got)
 			}
 			now := w.nodes["s"].Status()

@@ -21,7 +21,7 @@ type applicants struct {
 	useful  int // certificates that the applicant was still waiting for
 }
 
-func newApplicants(t *testing.T, policy core.Policy, rate, members, more int) *applicants {
+func newApplicants(t *testing.T, policy core.Policy, rate float64, members, more int) *applicants {
 	t.Helper()
 	cfg := quiet(members + more)
 	cfg.Uncertified, cfg.Logins, cfg.LoginRate, cfg.Cache = 1, 1, rate, 16
