@@ -48,8 +48,8 @@ type Applicant struct {
 
 // WithAdmission sets who may have a name; anybody, first come first served, by default.
 // admit is called for every application and renewal, from many goroutines; the text of
-// its error is told to the applicant, up to 200 bytes of it. It has about 3 s: later,
-// nobody waits for the answer.
+// its error is told to the applicant, up to 200 bytes of it. It has a minute, and a slow
+// answer counts; but 64 are decided at a time, so one that takes 10 s lets 6 in a second.
 func WithAdmission(admit func(ctx context.Context, who Applicant) error) LoginOption {
 	return loginOption(func(c *loginConfig) error {
 		if admit == nil {

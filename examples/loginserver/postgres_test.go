@@ -132,7 +132,7 @@ func TestTwoAuthorities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Verify(b.Network(), now, 0); err != nil {
+	if err := c.Verify(b.Network()); err != nil {
 		t.Error(err)
 	}
 }

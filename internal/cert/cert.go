@@ -50,7 +50,7 @@ const (
 	MinSize = headSize + 64
 	MaxSize = MinSize + ident.MaxName
 
-	// maxUnix is the last second of the year 9999: with it, adding any skew to a moment
+	// maxUnix is the last second of the year 9999: with it, adding the grace to a moment
 	// can't overflow.
 	maxUnix = 253402300799
 )

@@ -85,7 +85,8 @@ func (s *step) enrolDue() {
 }
 
 // postpone waits before the next request: as long as the server said, or, while no
-// server answers, with full jitter for ever.
+// server answers, with full jitter for ever. Who is held by a supernode has a certificate
+// that others believe, and time.
 func (s *step) postpone(wait vtime.Duration) {
 	e := &s.n.login
 	switch {
@@ -93,7 +94,7 @@ func (s *step) postpone(wait vtime.Duration) {
 		wait += vtime.Duration(s.n.rng.Between(0, int64(wait)/2+1))
 	case s.p.RetryPause > 0:
 		wait = s.p.RetryPause
-	case s.n.certified && !s.p.LoginFirst:
+	case s.n.certified && !s.p.LoginFirst && !(s.n.doubted && s.n.count() == 0):
 		wait = s.p.RenewRetry/2 + vtime.Duration(s.n.rng.Between(0, int64(s.p.RenewRetry/2)))
 	case int(e.tries) <= s.p.QuickRounds:
 		wait = vtime.Duration(s.n.rng.Between(0, int64(s.p.BackoffMin)))
@@ -116,17 +117,30 @@ func (s *step) onLoginReply() {
 		if first := !s.n.certified || s.p.LoginFirst; first {
 			s.n.certified = true
 			s.arrive(0)
+		} else if s.n.doubted { // this one nobody refuses
+			s.n.seek.Hurry(s.now)
 		}
+		s.n.doubted = false
 	case wire.LoginBusy:
-		s.postpone(max(m.Wait, vtime.Second))
+		s.postpone(s.busyWait(m.Wait))
 	default:
 		if s.n.certified && !s.p.LoginFirst { // the certificate holds a while yet: ask again
+			s.n.doubted = false
 			s.postpone(0)
 		} else {
 			*e = enrolment{renew: vtime.Never}
 		}
 		s.out.push(Effect{Kind: EffectDenied, Status: uint8(m.Status)}, append(s.out.begin(), m.Text...))
 	}
+}
+
+// busyWait is at least what the server said. A crowd that has been refused again and again
+// is larger than the server can see in its queue: then it comes back more slowly.
+func (s *step) busyWait(said vtime.Duration) vtime.Duration {
+	if int(s.n.login.tries) > s.p.QuickRounds {
+		said = max(said, vtime.Duration(s.n.rng.Between(int64(s.p.BackoffMin), int64(s.p.BackoffMax))))
+	}
+	return max(said, vtime.Second)
 }
 
 func (s *step) fromLogin() bool {

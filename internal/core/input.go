@@ -63,6 +63,9 @@ type Start struct {
 	// RenewIn is how long from now the certificate should be renewed; no meaning
 	// without one.
 	RenewIn vtime.Duration
+	// Doubted says that the certificate is over by this machine's clock. One of the two is
+	// wrong: the node tries both, others and the login servers.
+	Doubted bool
 	// Roster is what it knew of the tier as a supernode.
 	Roster []Known
 }

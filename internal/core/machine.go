@@ -43,6 +43,7 @@ type Node struct {
 	storm     uint8
 	started   bool
 	certified bool
+	doubted   bool // its certificate may be over: see Start.Doubted
 	wasSuper  bool // it was a supernode when it last went down
 	leaving   bool
 	standby   uint8 // its rank among its supernode's standbys, 0 when it is none
@@ -164,6 +165,9 @@ func (s *step) start() {
 		return
 	}
 	n.login.renew = s.now.Add(w.RenewIn)
+	if n.doubted = w.Doubted; n.doubted {
+		s.enrol()
+	}
 	if w.Serving {
 		s.promote()
 		return

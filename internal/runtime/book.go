@@ -17,9 +17,6 @@ import (
 // somebody else is contested for longer.
 const Grace = 7 * 24 * time.Hour
 
-// skew is how wrong a peer's clock may be.
-const skew = time.Hour
-
 // Errors of the Parse methods: what a peer can do wrong. The core counts them.
 var (
 	errShort     = errors.New("runtime: an item is cut short")
@@ -73,7 +70,7 @@ type Book struct {
 	keys    cert.KeyPair
 	name    string
 	slots   uint32
-	clock   func() time.Time
+	time    *networkTime
 
 	self    ident.Handle
 	own     cert.Certificate // the zero value until there is one
@@ -112,7 +109,7 @@ func newBook(network cert.PublicKey, keys cert.KeyPair, name string, slots uint3
 		keys:    keys,
 		name:    name,
 		slots:   slots,
-		clock:   time.Now,
+		time:    newNetworkTime(keys.Session()),
 		entries: make([]entry, 1),
 		byKey:   make(map[ident.Key]ident.Handle),
 		byID:    make(map[ident.ID]ident.Handle),

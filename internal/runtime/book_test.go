@@ -50,11 +50,22 @@ func (i *issuer) certify(k cert.KeyPair, name string, generation uint16) cert.Ce
 func (i *issuer) book(name string) *Book {
 	i.tb.Helper()
 	k := newBook(i.keys.Identity(), mustKeys(i.tb), name, 1600)
-	k.clock = func() time.Time { return i.now }
+	k.time.clock = func() time.Time { return i.now }
 	if err := k.setOwn(i.certify(k.keys, name, 3)); err != nil {
 		i.tb.Fatal(err)
 	}
 	return k
+}
+
+// show has readers see the record of a node that has just been certified.
+func (i *issuer) show(name string, readers ...*Book) {
+	i.tb.Helper()
+	x := i.book(name)
+	for _, r := range readers {
+		if _, _, err := r.ParseMember(x.AppendMember(nil, x.self, 1)); err != nil {
+			i.tb.Fatal(err)
+		}
+	}
 }
 
 // inviteOf returns an invite to the network of i, where no login server listens.
@@ -233,7 +244,7 @@ func TestRecordHasTheCertificatesGeneration(t *testing.T) {
 
 func TestExpiry(t *testing.T) {
 	i := newIssuer(t)
-	a, b := i.book("a"), i.book("b")
+	a, b, c := i.book("a"), i.book("b"), i.book("c")
 	raw := a.AppendMember(nil, a.self, 1)
 	end := i.now.Add(30 * 24 * time.Hour)
 	i.now = end.Add(Grace - time.Minute)
@@ -241,10 +252,11 @@ func TestExpiry(t *testing.T) {
 		t.Fatalf("within the grace: %v", err)
 	}
 	i.now = end.Add(Grace)
+	i.show("other", b, c) // the clock of b and c fits the network
 	if _, _, err := b.ParseMember(raw); !errors.Is(err, cert.ErrExpired) {
 		t.Fatalf("known, beyond the grace: %v", err)
 	}
-	if _, _, err := i.book("c").ParseMember(raw); !errors.Is(err, cert.ErrExpired) {
+	if _, _, err := c.ParseMember(raw); !errors.Is(err, cert.ErrExpired) {
 		t.Fatalf("new, beyond the grace: %v", err)
 	}
 }
@@ -307,7 +319,7 @@ func TestMovedMember(t *testing.T) {
 func TestApplicationAndCertificate(t *testing.T) {
 	i := newIssuer(t)
 	node := newBook(i.keys.Identity(), mustKeys(t), "bob", 0)
-	node.clock = func() time.Time { return i.now }
+	node.time.clock = func() time.Time { return i.now }
 	server := newBook(i.keys.Identity(), i.keys, "", 0)
 	h := server.intern(node.keys.Session())
 	server.from = h

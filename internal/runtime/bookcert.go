@@ -2,34 +2,11 @@ package runtime
 
 import (
 	"bytes"
-	"errors"
-	"time"
 
 	"github.com/ada420b6/overlay/internal/cert"
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/login"
 )
-
-// verify says whether a certificate may be believed now: signed by the network, and not
-// over for longer than the grace.
-func verify(c *cert.Certificate, network cert.PublicKey, now time.Time) error {
-	err := c.Verify(network, now, skew)
-	if errors.Is(err, cert.ErrExpired) && now.Before(time.Unix(c.NotAfter, 0).Add(Grace)) {
-		return nil
-	}
-	return err
-}
-
-// inForce is verify for a certificate whose signature was verified before.
-func inForce(c *cert.Certificate, now time.Time) error {
-	switch {
-	case !now.Before(time.Unix(c.NotAfter, 0).Add(Grace)):
-		return cert.ErrExpired
-	case now.Add(skew).Before(time.Unix(c.NotBefore, 0)):
-		return cert.ErrNotYetValid
-	}
-	return nil
-}
 
 // believe parses a certificate at the front of b and verifies it. known is the encoding
 // of one by the same key that was verified before: signatures cost 55 us, and most
@@ -42,15 +19,24 @@ func (k *Book) believe(b []byte, known []byte) (c cert.Certificate, rest []byte,
 	switch {
 	case k.trusted:
 	case len(known) > 0 && bytes.Equal(known, b[:len(b)-len(rest)]):
-		err = inForce(&c, k.clock())
+		err = k.time.check(&c)
 	default:
-		err = verify(&c, k.network, k.clock())
+		err = k.verify(&c)
 	}
 	if err != nil {
 		k.n.BadCertificate++
 		return c, nil, err
 	}
 	return c, rest, nil
+}
+
+// verify says whether a certificate may be believed now: signed by the network, and not
+// over for longer than the grace.
+func (k *Book) verify(c *cert.Certificate) error {
+	if err := c.Verify(k.network); err != nil {
+		return err
+	}
+	return k.time.check(c)
 }
 
 // sessionOf returns the session key of an encoded certificate without checking it.
@@ -63,12 +49,18 @@ func sessionOf(b []byte) (key ident.Key, ok bool) {
 }
 
 // setOwn takes a certificate as this node's own. It must be for its keys and its name.
+// Whether it is in force is for others to say: by a clock that is wrong a node would
+// throw away what the whole network believes. Only one that was over when the present one
+// was issued is refused: a login server with a slow clock must not take a good one away.
 func (k *Book) setOwn(c cert.Certificate) error {
 	if c.Session != k.keys.Session() || c.Identity != k.keys.Identity() || c.Name != k.name {
 		return errNotOurs
 	}
-	if err := verify(&c, k.network, k.clock()); err != nil {
+	if err := c.Verify(k.network); err != nil {
 		return err
+	}
+	if k.encoded != nil && endOf(&c) <= k.own.NotBefore {
+		return cert.ErrExpired
 	}
 	k.own, k.encoded = c, c.Append(nil)
 	return nil

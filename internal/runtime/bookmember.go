@@ -127,7 +127,7 @@ func (k *Book) sameMember(h ident.Handle, rest []byte) (wire.Member, []byte, err
 	m := &k.entries[h].member
 	c, _, err := cert.Parse(m.blob)
 	if err == nil {
-		err = inForce(&c, k.clock())
+		err = k.time.check(&c)
 	}
 	if err != nil {
 		k.n.BadCertificate++

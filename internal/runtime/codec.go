@@ -71,6 +71,7 @@ func (w *writer) start(s *core.Start) {
 	w.flag(s.WasSuper)
 	w.flag(s.HasCert)
 	w.num(uint64(s.RenewIn))
+	w.flag(s.Doubted)
 	w.num(s.TicketKey[0])
 	w.num(s.TicketKey[1])
 	for _, t := range s.Tickets {
@@ -153,7 +154,7 @@ func (r *reader) input() core.Input {
 func (r *reader) start() core.Start {
 	s := core.Start{
 		Self: r.handle(), Name: ident.NameID(r.num()), Key: [2]uint64{r.num(), r.num()}, Seq: r.num(), Inc: uint32(r.num()),
-		Role: core.Role(r.num()), Slots: uint32(r.num()), WasSuper: r.flag(), HasCert: r.flag(), RenewIn: vtime.Duration(r.num()),
+		Role: core.Role(r.num()), Slots: uint32(r.num()), WasSuper: r.flag(), HasCert: r.flag(), RenewIn: vtime.Duration(r.num()), Doubted: r.flag(),
 	}
 	s.TicketKey = [2]uint64{r.num(), r.num()}
 	for i := range s.Tickets {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/ada420b6/overlay/internal/cert"
 	"github.com/ada420b6/overlay/internal/core"
@@ -44,6 +45,9 @@ type Config struct {
 	// machine and a free port. A node that shall be reachable behind a router needs a
 	// fixed port.
 	Address string
+	// Clock is the machine's; default time.Now. It may be wrong: certificates are judged
+	// by it only while it fits them (networktime.go).
+	Clock func() time.Time
 	// Record gets everything that the machine is told and decides, for Replay; default
 	// none. Costs about 1 KiB a message.
 	Record io.Writer
@@ -80,6 +84,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.ListenPacket == nil {
 		c.ListenPacket = listenUDP
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	if c.Address == "" {
 		c.Address = ":0"

@@ -40,9 +40,11 @@ type LoginConfig struct {
 }
 
 const (
-	// decidePatience is how long an account store may take: the asker's patience. Later
-	// nobody waits for the answer.
-	decidePatience = 3 * time.Second
+	// decidePatience is how long an account store or a hook may take. It is far more than
+	// an asker waits for one answer: who asks again means the same application, and takes
+	// the answer whenever it comes. With the asker's patience as the bound, a store that
+	// takes a second more than that would certify nobody, ever.
+	decidePatience = time.Minute
 
 	// loginSessions is how many sessions a login server holds: at 5 000 log-ins a second
 	// (PROTOCOL.md section 11) and a minute until an idle one may be evicted, 300 000;

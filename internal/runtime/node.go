@@ -16,6 +16,7 @@ import (
 	"github.com/ada420b6/overlay/internal/cert"
 	"github.com/ada420b6/overlay/internal/core"
 	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/login"
 	"github.com/ada420b6/overlay/internal/path"
 	"github.com/ada420b6/overlay/internal/session"
 	"github.com/ada420b6/overlay/internal/stream"
@@ -88,6 +89,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 		n.keeper = newKeeper(st, n.log, func(err error) { n.events.emit(Event{Kind: EventUnsaved, Err: err}) })
 	}
 	book := newBook(c.Invite.Network, had.keys, c.Name, c.Slots)
+	book.time.clock = c.Clock
 	n.loop = newLoop(book, pc, c.ListenPacket, n.log)
 	n.begin(ctx, had)
 	return n, nil
@@ -183,7 +185,8 @@ func (n *Node) startInput(had *stored) core.Start {
 			err = book.setOwn(c)
 		}
 		if err == nil {
-			s.HasCert, s.RenewIn = true, renewIn(&c)
+			s.HasCert, s.RenewIn = true, renewStored(&c, n.config.Clock())
+			s.Doubted = book.time.aged(&c)
 			encoded := book.encoded
 			n.certificate.Store(&encoded)
 		} else {
@@ -210,10 +213,25 @@ func (n *Node) generation() uint16 {
 // switched off, a whole network comes back with certificates like that.
 const lateRenewal = time.Hour
 
-// renewIn draws when to renew a certificate: at a random point in 50-75 % of its life.
-func renewIn(c *cert.Certificate) vtime.Duration {
-	at := time.Unix(cert.RenewAt(c.NotBefore, c.NotAfter, rand.Float64()), 0)
-	in := time.Until(at)
+// renewGranted draws when to renew a certificate that has just been issued: at a random
+// point in 50-75 % of its life, counted from its own beginning. What this machine's clock
+// says has no part in it: a fast one would renew every certificate at once, again and
+// again, a slow one none in time.
+func renewGranted(c *cert.Certificate) vtime.Duration {
+	at := cert.RenewAt(c.NotBefore, c.NotAfter, rand.Float64())
+	return dueIn(time.Duration(at-c.NotBefore)*time.Second - login.Backdate)
+}
+
+// renewStored draws it for one that was on disk, where only the clock says how old it is.
+// A clock that says less than nothing is wrong, and the age may be any.
+func renewStored(c *cert.Certificate, now time.Time) vtime.Duration {
+	if now.Unix() < c.NotBefore {
+		return dueIn(0)
+	}
+	return dueIn(time.Unix(cert.RenewAt(c.NotBefore, c.NotAfter, rand.Float64()), 0).Sub(now))
+}
+
+func dueIn(in time.Duration) vtime.Duration {
 	if in <= 0 {
 		in = rand.N(lateRenewal)
 	}
@@ -243,7 +261,7 @@ func (n *Node) verifyPeer(b []byte) (stream.Peer, error) {
 	case len(rest) > 0:
 		return stream.Peer{}, cert.ErrVersion
 	}
-	if err := verify(&c, n.config.Invite.Network, time.Now()); err != nil {
+	if err := n.loop.book.verify(&c); err != nil { // what it reads is safe for many goroutines
 		return stream.Peer{}, err
 	}
 	return peerOf(&c), nil

@@ -82,7 +82,7 @@ func (n *Node) certified() {
 	n.log.Info("certificate", "name", book.own.Name, "until", time.Unix(book.own.NotAfter, 0))
 	n.events.emit(Event{Kind: EventCertified})
 	n.loop.later = append(n.loop.later, core.Input{Kind: core.InputCertified, Start: core.Start{
-		RenewIn: renewIn(&book.own),
+		RenewIn: renewGranted(&book.own),
 		Seq:     seqOf(book.own.Generation, n.boot),
 	}})
 }

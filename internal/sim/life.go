@@ -66,11 +66,15 @@ func (s *Sim) disk(i uint32, h *host) core.Start {
 	return st
 }
 
-// renewIn is how long from now host i should renew its certificate.
+// renewIn is how long from now host i should renew its certificate. What is overdue is
+// spread over an hour, as the runtime does.
 func (s *Sim) renewIn(i uint32, h *host) vtime.Duration {
 	age := s.now.Sub(vtime.Time(h.certified-1) * vtime.Time(vtime.Second))
 	at := vtime.Duration((0.5 + 0.25*s.share(i, labelRenew)) * float64(certLife))
-	return max(0, at-age)
+	if at <= age {
+		return vtime.Duration(s.share(i, labelRenew) * float64(vtime.Hour))
+	}
+	return at - age
 }
 
 // look returns what the machine of host i looks like from outside.
