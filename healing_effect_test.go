@@ -184,7 +184,7 @@ var effects = map[string]struct {
 	"KeepaliveThin": {crowd, tight, 30 * time.Second},
 	"CheckStep":     {disaster, usual, 2 * time.Second},
 
-	"PingPeriod":   {disaster, usual, 2 * time.Second},
+	"PingPeriod":   {disaster, usual, 3 * time.Second},
 	"PingTimeout":  {disaster, usual, 400 * time.Millisecond},
 	"SuspicionMin": {disaster, wide, 4 * time.Second},
 	"SuspicionMax": {disaster, usual, 10 * time.Second},

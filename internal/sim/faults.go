@@ -52,10 +52,16 @@ func (s *Sim) StartAll(over vtime.Duration) {
 // StartFrom is StartAll for the nodes from number first on.
 func (s *Sim) StartFrom(first int, over vtime.Duration) {
 	for i := s.node(first); i < uint32(s.added); i++ {
-		if !s.hosts[i].is(hostUp) && (s.replay == nil || s.replay.start(s, i)) {
+		if s.comes(i) {
 			s.absent(i, 1+s.within(over))
 		}
 	}
+}
+
+// comes reports whether host i is off and starts with the others: if an availability trace
+// is replayed, when it is on at the trace's beginning.
+func (s *Sim) comes(i uint32) bool {
+	return !s.hosts[i].is(hostUp) && (s.replay == nil || s.replay.start(s, i))
 }
 
 // Crash ends node i's process without a word. What was on disk is kept for a Start.

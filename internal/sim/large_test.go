@@ -43,5 +43,5 @@ func TestLargeSupernode(t *testing.T) {
 	carried(8*vtime.Minute, 2500)
 	s.Reboot(0, 2*vtime.Minute)
 	carried(110*vtime.Second, 0)
-	carried(8*vtime.Minute, 1000)
+	carried(8*vtime.Minute, 500)
 }

@@ -49,23 +49,23 @@ func TestTierSettles(t *testing.T) {
 
 // TestDailySwing: over three days in which 35 to 100 % of the users are there, the tier
 // does not flap: hardly anybody steps down, since who goes offline leaves and who is
-// needed rises. A day of it runs always, three with OVERLAY_LONG.
+// needed rises. From the busiest hour to the quietest it runs always, three days with OVERLAY_LONG.
 func TestDailySwing(t *testing.T) {
 	const n = 600
-	days := vtime.Duration(1)
+	hours := vtime.Duration(12)
 	if os.Getenv("OVERLAY_LONG") != "" {
-		days = 3
+		hours = 72
 	}
 	cfg := DefaultConfig(n)
 	cfg.Check = CheckBasic
-	cfg.Policy.NormalSlots, cfg.Policy.ThinSlots = 20, 60
+	cfg.Policy.NormalSlots, cfg.Policy.ThinSlots, cfg.Foretold = 20, 60, true
 	s := newRun(t, cfg, vtime.Minute)
 	if err := s.Run(20 * vtime.Minute); err != nil {
 		t.Fatal(err)
 	}
 	s.ResetCensus()
 	gone, lo, hi, low := 0, 1.0, 0.0, 1.0
-	for at := vtime.Duration(0); at < days*vtime.Day; at += 5 * vtime.Minute {
+	for at := vtime.Duration(0); at < hours*vtime.Hour; at += 5 * vtime.Minute {
 		online := 0.675 + 0.325*math.Cos(2*math.Pi*float64(at)/float64(vtime.Day))
 		for i := range n {
 			there := (float64(i*7919%n)+0.5)/n < online

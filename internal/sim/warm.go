@@ -80,11 +80,14 @@ func (s *Sim) StartGrown(first int, over vtime.Duration) {
 	p := &s.cfg.Policy
 	var able []uint32
 	for i := s.node(first); i < uint32(s.added); i++ {
-		if s.hosts[i].is(hostReachable) && s.hosts[i].role == core.RoleAuto && s.hosts[i].certified != 0 {
+		if s.comes(i) && s.hosts[i].is(hostReachable) && s.hosts[i].role == core.RoleAuto && s.hosts[i].certified != 0 {
 			able = append(able, i)
 		}
 	}
-	nodes := s.added - first
+	nodes := 0
+	for i := first; i < s.added; i++ {
+		nodes += toInt(s.comes(s.node(i)))
+	}
 	want := nodes * p.Attachments * 128 / (p.NormalSlots * int(p.TierTarget))
 	s.grown = slices.Collect(s.some(able, max(want, p.MinTier)))
 	for _, i := range s.grown {
@@ -92,7 +95,7 @@ func (s *Sim) StartGrown(first int, over vtime.Duration) {
 	}
 	slices.Sort(s.grown)
 	for i := s.node(first); i < uint32(s.added); i++ {
-		if _, serves := slices.BinarySearch(s.grown, i); !serves {
+		if _, serves := slices.BinarySearch(s.grown, i); !serves && s.comes(i) {
 			s.absent(i, founding+1+s.within(over))
 		}
 	}
