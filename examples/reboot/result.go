@@ -16,8 +16,8 @@ const (
 	// nobody calls, notices that its supernode is gone 28 s after the power cut.
 	aimAttached = 15.0
 	maxAttached = 30.0
-	aimPackets  = 30   // sent by one node to become attached
-	aimMiB      = 200  // most memory that one process ever had
+	aimPackets  = 30  // sent by one node to become attached
+	aimMiB      = 200 // most memory that one process ever had
 )
 
 // result is what -json prints. Times count from the last start of a process.
