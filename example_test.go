@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"time"
@@ -181,6 +182,28 @@ func ExampleNode_Lookup() {
 	// Output:
 	// bob <nil>
 	// true
+}
+
+// When the process is told to end, Leave has whoever is attached here find another place
+// first: a planned reboot costs nobody a moment without an attachment.
+func ExampleNode_Leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	_, bob, stop := start(ctx)
+	defer stop()
+
+	told, end := signal.NotifyContext(ctx, os.Interrupt) // and SIGTERM, where there is one
+	defer end()
+	end() // elsewhere it comes from outside
+	<-told.Done()
+	leave, done := context.WithTimeout(ctx, 15*time.Second) // what shuts a machine down rarely waits longer
+	defer done()
+	if err := bob.Leave(leave); err != nil {
+		fmt.Println("some were left without a place:", err)
+	}
+	_, err := bob.Lookup(ctx, "alice")
+	fmt.Println("closed:", errors.Is(err, net.ErrClosed))
+	// Output: closed: true
 }
 
 // A login server gives names to keys: the first key that claims a name owns it.
