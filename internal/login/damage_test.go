@@ -98,7 +98,9 @@ func TestFlippedBits(t *testing.T) {
 			refused++
 		}
 	}
-	if refused < flips/8 {
+	// A quarter of a file of 128 KiB is in use; now and then it has twice the size, and the
+	// rest are free pages.
+	if refused < flips/40 {
 		t.Errorf("%d of %d flipped bits were found: the check sees next to nothing", refused, flips)
 	}
 }
