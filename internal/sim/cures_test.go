@@ -101,6 +101,9 @@ func TestBorder(t *testing.T) {
 // TestNoBorder: 99 % of the supernodes die for good, or 90 % of all machines reboot, with
 // the login servers dead: the policy that heals comes back.
 func TestNoBorder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million events")
+	}
 	for name, strike := range map[string]func(s *Sim){
 		"99 % of the supernodes": func(s *Sim) { s.CrashSupernodes(0.99) },
 		"90 % of all machines":   func(s *Sim) { s.RebootShare(0.9, 2*vtime.Minute, 2*vtime.Minute) },

@@ -97,6 +97,9 @@ func rehearse(t *testing.T, nodes int, seed uint64, foretold bool, attachments i
 // Eight seeds are few: one change of the protocol in a hundred makes it fail by chance, and
 // then more seeds tell. OVERLAY_FORETOLD="50 20000" compares so many at that size.
 func TestForetoldIsTheSame(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million events")
+	}
 	seeds, nodes := 8, 300
 	if v := os.Getenv("OVERLAY_FORETOLD"); v != "" {
 		if _, err := fmt.Sscan(v, &seeds, &nodes); err != nil || seeds < 8 {

@@ -11,6 +11,9 @@ import (
 // network beside machines of users; it takes them back fast after a reboot, and while it
 // is away the others carry all.
 func TestLargeSupernode(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million events")
+	}
 	cfg := DefaultConfig(5000)
 	cfg.Policy.NormalSlots, cfg.Policy.ThinSlots = 400, 1250
 	s, err := New(cfg)

@@ -9,6 +9,9 @@ import (
 // TestPlannedReboots: whoever leaves on purpose, supernodes above all, costs those who
 // stay not a moment without an attachment.
 func TestPlannedReboots(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million events")
+	}
 	for _, tc := range []struct {
 		name   string
 		strike func(s *Sim)

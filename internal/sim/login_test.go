@@ -95,6 +95,9 @@ func (a *applicants) run(t *testing.T, d vtime.Duration) (waiting int) {
 // a second. It works without a pause, for those who wait. With the queue of 2007 it works
 // as hard for those who have left, and its memory grows with every retry.
 func TestFloodOfApplications(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million events")
+	}
 	const rate, members, more = 100, 200, 100_000
 	for _, tc := range []struct {
 		name   string

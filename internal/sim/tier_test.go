@@ -26,6 +26,9 @@ func (s *Sim) load() float64 {
 // OVERLAY_LONG goes on to a million nodes.
 func TestTierSettles(t *testing.T) {
 	sizes := []int{10, 100, 1000, 10_000}
+	if testing.Short() {
+		sizes = sizes[:2]
+	}
 	if os.Getenv("OVERLAY_LONG") != "" {
 		sizes = append(sizes, 100_000, 1_000_000)
 	}
@@ -51,6 +54,9 @@ func TestTierSettles(t *testing.T) {
 // does not flap: hardly anybody steps down, since who goes offline leaves and who is
 // needed rises. The hours in which most users leave run always, three days with OVERLAY_LONG.
 func TestDailySwing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("10 million events")
+	}
 	const n = 600
 	from, to := 3*vtime.Hour, 8*vtime.Hour
 	if os.Getenv("OVERLAY_LONG") != "" {
