@@ -287,7 +287,7 @@ func sized(s *sim.Sim, h *history, p *core.Policy) error {
 	}
 	least := min(p.MinTier, able)
 	filled := 1 + 2*running*128/(int(slots)*int(p.DemoteBelow))
-	most := (2*p.MinTier - 1 + filled) * (1 + (1+p.Standbys)*len(h.Faults))
+	most := (2*p.MinTier-1+filled)*(1+(1+p.Standbys)*len(h.Faults)) + one(h.Large) // which serves however few are there
 	if serving < least || serving > most {
 		return fmt.Errorf("%d of %d nodes serve, %d can: %d to %d ought to", serving, running, able, least, most)
 	}
