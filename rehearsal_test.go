@@ -177,3 +177,38 @@ func warmUp(t *testing.T, s *overlay.Simulation) {
 	}
 	t.Fatal("no ordinary day:", s.Census())
 }
+
+// TestPartitionOfASimulation: both sides of a cut go on, and when it is mended and the
+// login servers are back all are attached as one network.
+func TestPartitionOfASimulation(t *testing.T) {
+	s, err := overlay.NewSimulation(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Add(60); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RunUntilAttached(2 * time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	s.StopLogin()
+	s.ResetCensus()
+	s.Partition(0.5)
+	if err := s.Run(5 * time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if c := s.Census(); c.MinAttached == 1 {
+		t.Error("nobody lost an attachment: nothing was cut")
+	}
+	s.Mend()
+	s.StartLogin()
+	if err := s.Run(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if c := s.Census(); c.Running != 60 || c.Attached != 60 || c.Supernodes < 5 {
+		t.Errorf("a minute after it was mended: %v", c)
+	}
+}

@@ -27,7 +27,7 @@ import (
 // second that a supernode with 800 attachments can handle, and on the queue of a policy
 // in which they wait with attaches. They are carried out there as soon as one waits.
 
-// nap is an attachment whose rounds were foretold: 48 B, two for each node.
+// nap is an attachment whose rounds were foretold: 56 B, two for each node.
 type nap struct {
 	peer   ident.Handle   // None when there is nothing
 	rounds uint32         // answered ones
