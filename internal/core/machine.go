@@ -248,14 +248,14 @@ func (s *step) mayReach(k wire.Kind) bool {
 // known reports whether h is a login server, or a supernode that this node remembers or
 // has in its roster.
 func (s *step) known(h ident.Handle) bool {
-	if s.isLogin(h) || attach.Cache(s.env.Cache).Has(h) || s.n.holds(h) >= 0 {
+	if s.env.Super != nil { // the roster is the quickest to look into
+		if _, ok := s.env.Super.roster.Lookup(h); ok {
+			return true
+		}
+	} else if s.n.seek.Held().Peer == h {
 		return true
 	}
-	if s.env.Super == nil {
-		return s.n.seek.Held().Peer == h
-	}
-	_, ok := s.env.Super.roster.Lookup(h)
-	return ok
+	return s.isLogin(h) || s.n.holds(h) >= 0 || attach.Cache(s.env.Cache).Has(h)
 }
 
 // nodeMessage handles what every node understands.

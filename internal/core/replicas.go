@@ -28,10 +28,9 @@ type view struct {
 
 func (v view) Len() int { return v.sn.roster.Usable() }
 
-func (v view) At(i int) (ident.Handle, ident.ID, ident.Group) {
-	h, id := v.sn.roster.At(i)
-	return h, id, v.book.Group(h)
-}
+func (v view) At(i int) (ident.Handle, ident.ID) { return v.sn.roster.At(i) }
+
+func (v view) Group(h ident.Handle) ident.Group { return v.book.Group(h) }
 
 func (s *step) startReplicas(sn *Supernode) {
 	users := int(s.n.slots) + s.thinSlots() + 1

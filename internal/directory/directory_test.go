@@ -31,8 +31,9 @@ type member struct {
 type roster []member
 
 func (r roster) Len() int { return len(r) }
-func (r roster) At(i int) (ident.Handle, ident.ID, ident.Group) {
-	return r[i].h, r[i].id, r[i].g
+func (r roster) At(i int) (ident.Handle, ident.ID) { return r[i].h, r[i].id }
+func (r roster) Group(h ident.Handle) ident.Group {
+	return r[slices.IndexFunc(r, func(m member) bool { return m.h == h })].g
 }
 
 // drawRoster makes n members spread over so many groups; 0 groups means all unknown.

@@ -25,7 +25,8 @@ const scoreKey = 0x7a6f6e652d72616e
 // order. Group 0 means unknown and is never capped.
 type Members interface {
 	Len() int
-	At(i int) (ident.Handle, ident.ID, ident.Group)
+	At(i int) (ident.Handle, ident.ID)
+	Group(h ident.Handle) ident.Group
 }
 
 // View is what a ranking depends on: the same View gives the same ranking everywhere.
@@ -137,14 +138,16 @@ func Rank(zone ident.Zone, v View) Ranking {
 	invariant.Check(0 < v.N && v.N <= Replicas, "directory: replicas wanted out of range")
 	var capped, plain podium
 	for i, n := 0, v.Members.Len(); i < n; i++ {
-		h, id, g := v.Members.At(i)
-		c := contender{score: Score(v.Epoch, id, zone), id: id, handle: h, group: g}
+		h, id := v.Members.At(i)
+		c := contender{score: Score(v.Epoch, id, zone), id: id, handle: h}
 		if capped.n == v.N {
 			// Nearly every member leaves here: it scores below the last of the set.
 			if !c.before(capped.list[v.N-1]) {
 				continue
 			}
+			c.group = v.Members.Group(h)
 		} else {
+			c.group = v.Members.Group(h)
 			// The cap may yet leave places empty; plain knows who fills them.
 			plain.insert(c, v.N)
 		}

@@ -74,8 +74,8 @@ func check(t interface{ Fatalf(string, ...any) }, r *Roster) {
 			suspects++
 		}
 	}
-	if suspects != len(tb.suspects) || len(tb.byID) != len(tb.rows) || len(tb.byPeer) != len(tb.rows) {
-		t.Fatalf("%d suspects, %d suspicions; %d rows, %d and %d in order", suspects, len(tb.suspects), len(tb.rows), len(tb.byID), len(tb.byPeer))
+	if suspects != len(tb.suspects) || len(tb.byID) != len(tb.rows) {
+		t.Fatalf("%d suspects, %d suspicions; %d rows, %d in order", suspects, len(tb.suspects), len(tb.rows), len(tb.byID))
 	}
 	for k := 1; k < len(tb.suspects); k++ {
 		if tb.suspects.earlier(k, (k-1)/2) {

@@ -1,6 +1,8 @@
 package roster
 
 import (
+	"slices"
+
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/invariant"
 	"github.com/ada420b6/overlay/internal/seed"
@@ -91,10 +93,30 @@ func (r *Roster) At(i int) (ident.Handle, ident.ID) {
 func (r *Roster) Member(i int) Member { return r.table.member(i) }
 
 // Pick draws one usable member, each with the same chance, that is neither self nor
-// excluded (at most MaxExclude). It returns None when there is nobody left, and draws
-// from rnd exactly once otherwise.
+// excluded (at most MaxExclude). It returns None when there is nobody left.
+//
+// Where most members will do it draws until one does, which costs a cache miss a draw; it
+// looks for the rows to avoid only where few will.
 func (r *Roster) Pick(rnd *seed.Rand, exclude ...ident.Handle) ident.Handle {
 	invariant.Check(len(exclude) <= MaxExclude, "roster: Pick is told to avoid too many")
+	usable := r.Usable()
+	if usable < 4*(len(exclude)+1) {
+		return r.pickExact(rnd, exclude)
+	}
+	for range pickTries {
+		h := r.table.rows[rnd.Intn(usable)].peer
+		if h != r.self && !slices.Contains(exclude, h) {
+			return h
+		}
+	}
+	return r.pickExact(rnd, exclude)
+}
+
+// pickTries is how many draws may be in vain: one of 4 is, at most, and so are ten in a
+// row once in a million.
+const pickTries = 10
+
+func (r *Roster) pickExact(rnd *seed.Rand, exclude []ident.Handle) ident.Handle {
 	var skip [MaxExclude + 1]int // rows to avoid, ascending
 	n := r.skipRow(skip[:], 0, r.self)
 	for _, h := range exclude {

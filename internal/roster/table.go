@@ -53,15 +53,14 @@ func (s State) class() class {
 }
 
 // table holds the rows, the usable ones first, then the dead, then the left, so that
-// a uniform draw from a class is one index. Two permutations of the row numbers keep
-// the order by ID and by handle; sorting 4-byte numbers instead of rows makes an
-// insertion into 25 000 members move 100 kB at most.
+// a uniform draw from a class is one index. A permutation of the row numbers keeps the
+// order by ID; sorting 4-byte numbers instead of rows makes an insertion into 25 000
+// members move 100 kB at most.
 type table struct {
 	rows     []row
 	end      [classes - 1]int // where the usable and the dead rows end
 	byID     []uint32
-	byPeer   []uint32
-	hints    [hints]uint32 // by a hash of the handle, a row that it may be
+	byPeer   index
 	suspects heap
 }
 
@@ -79,20 +78,6 @@ func (t *table) seekID(id ident.ID) int {
 	return lo
 }
 
-// seekPeer returns the first position in byPeer whose handle is at least h.
-func (t *table) seekPeer(h ident.Handle) int {
-	lo, hi := 0, len(t.byPeer)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if t.rows[t.byPeer[mid]].peer < h {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo
-}
-
 // findID returns the row number of id, or -1.
 func (t *table) findID(id ident.ID) int {
 	if p := t.seekID(id); p < len(t.byID) && t.rows[t.byID[p]].id() == id {
@@ -101,32 +86,17 @@ func (t *table) findID(id ident.ID) int {
 	return -1
 }
 
-// hints is how many rows are found without a search: 2 kB, enough for all members of a
-// tier of some hundreds.
-const hints = 512
-
-// findPeer returns the row number of h, or -1. Every message between supernodes asks, and
-// a search costs a dozen cache misses.
-func (t *table) findPeer(h ident.Handle) int {
-	hint := &t.hints[uint32(h)*0x9e3779b1>>23]
-	if i := int(*hint); i < len(t.rows) && t.rows[i].peer == h {
-		return i
-	}
-	if p := t.seekPeer(h); p < len(t.byPeer) && t.rows[t.byPeer[p]].peer == h {
-		*hint = t.byPeer[p]
-		return int(*hint)
-	}
-	return -1
-}
+// findPeer returns the row number of h, or -1.
+func (t *table) findPeer(h ident.Handle) int { return t.byPeer.find(h, t.rows) }
 
 // insert adds a row that no order knows yet, in the class of its note, and returns
 // its number.
 func (t *table) insert(w row) int {
 	i := len(t.rows)
-	pid, ppeer := t.seekID(w.id()), t.seekPeer(w.peer)
+	pid := t.seekID(w.id())
 	t.rows = append(grown(t.rows), w)
 	t.byID = inserted(t.byID, pid, uint32(i))
-	t.byPeer = inserted(t.byPeer, ppeer, uint32(i))
+	t.byPeer.add(t.rows)
 	return t.move(i, classLeft, w.state().class())
 }
 
@@ -136,9 +106,9 @@ func (t *table) remove(i int) {
 	i = t.move(i, t.rows[i].state().class(), classLeft)
 	last := len(t.rows) - 1
 	t.swap(i, last)
-	pid, ppeer := t.seekID(t.rows[last].id()), t.seekPeer(t.rows[last].peer)
+	pid := t.seekID(t.rows[last].id())
 	t.byID = append(t.byID[:pid], t.byID[pid+1:]...)
-	t.byPeer = append(t.byPeer[:ppeer], t.byPeer[ppeer+1:]...)
+	t.byPeer.remove(t.rows[last].peer, t.rows)
 	t.rows = t.rows[:last]
 }
 
@@ -165,10 +135,11 @@ func (t *table) swap(i, j int) {
 	}
 	a, b := &t.rows[i], &t.rows[j]
 	ida, idb := t.seekID(a.id()), t.seekID(b.id())
-	pa, pb := t.seekPeer(a.peer), t.seekPeer(b.peer)
+	pa, _ := t.byPeer.place(a.peer, t.rows)
+	pb, _ := t.byPeer.place(b.peer, t.rows)
 	*a, *b = *b, *a
 	t.byID[ida], t.byID[idb] = uint32(j), uint32(i)
-	t.byPeer[pa], t.byPeer[pb] = uint32(j), uint32(i)
+	t.byPeer[pa], t.byPeer[pb] = uint32(j)+1, uint32(i)+1
 	if a.state() == Suspect {
 		t.suspects[a.value()].row = uint32(i)
 	}
