@@ -29,9 +29,10 @@ type Watch struct {
 	liveness.KeepaliveParams
 }
 
-// News reports whether nodes to which an ack by old was no news may do something at t.
+// News reports whether nodes to which an ack by old was no news may do something at t. A
+// larger Known is news to those alone who remember fewer.
 func (t Told) News(old Told) bool {
-	return t.Storm != old.Storm || t.Known > old.Known || t.Wanted && !old.Wanted || t.Heirs && !old.Heirs
+	return t.Storm != old.Storm || t.Wanted && !old.Wanted || t.Heirs && !old.Heirs
 }
 
 // Told returns what this supernode would tell a node at now; false when an ack is not all

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"github.com/ada420b6/overlay/internal/attach"
 	"github.com/ada420b6/overlay/internal/core"
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/vtime"
@@ -56,8 +57,9 @@ type calm struct {
 }
 
 const (
-	// maxRounds bounds what is drawn at once: 5 h where nothing is lost.
-	maxRounds = 1000
+	// maxRounds bounds what is drawn at once, 20 min: most naps end before, and what was
+	// drawn of the time after is drawn in vain.
+	maxRounds = 60
 	// askEvery is for how long a supernode tells the same about the tier by itself.
 	askEvery = vtime.Second
 	// promptly is within which share of a check's first repetition an answer must come
@@ -262,6 +264,14 @@ func (s *Sim) rouse(p uint32) {
 	if s.naps == nil {
 		return
 	}
+	s.rouseIf(p, func(uint32) bool { return true })
+	if c := s.calmOf(p); c != nil {
+		c.naps = 0
+	}
+}
+
+// rouseIf wakes those nodes that nap at supernode p for which cond holds.
+func (s *Sim) rouseIf(p uint32, cond func(i uint32) bool) {
 	c := s.calmOf(p)
 	if c == nil || c.naps <= 0 {
 		return
@@ -270,12 +280,11 @@ func (s *Sim) rouse(p uint32) {
 	for j := range super.Held() {
 		i := index(super.HeldAt(j))
 		for k := range s.naps[i] {
-			if s.naps[i][k].peer == handle(p) {
+			if s.naps[i][k].peer == handle(p) && cond(i) {
 				s.wake(i, k)
 			}
 		}
 	}
-	c.naps = 0
 }
 
 // rouseAll wakes everybody.
@@ -295,8 +304,11 @@ func (s *Sim) attend(p uint32, super *core.Supernode) {
 	s.peek.Super, s.peek.Cache = super, nil
 	told, ok := s.core.nodes[p].Told(&s.peek, s.now)
 	told.Known = min(told.Known, uint32(s.cfg.Cache))
-	news := told.News(c.told)
-	if c.told, c.ok = told, ok; news || !ok {
+	old := c.told
+	switch c.told, c.ok = told, ok; {
+	case !ok || told.News(old):
 		s.rouse(p)
+	case told.Known > old.Known: // news for those who know fewer
+		s.rouseIf(p, func(i uint32) bool { return attach.Cache(s.cacheOf(i)).Len() < int(told.Known) })
 	}
 }
