@@ -93,6 +93,20 @@ func (c Cache) Forgive() {
 	}
 }
 
+// Fill forgets everybody and remembers some of tier, as many as there is room for: what a
+// cache holds that has heard of them all.
+func (c Cache) Fill(tier []ident.Handle, r *seed.Rand) {
+	clear(c)
+	n := min(len(c), len(tier))
+	if n == 0 {
+		return
+	}
+	start, stride := r.Intn(len(tier)), max(1, len(tier)/n)
+	for k := range n {
+		c[k] = Entry{Peer: tier[(start+k*stride)%len(tier)]}
+	}
+}
+
 // Doubt forgets who was named by others: the node has lost its last attachment, and
 // whatever took that may have taken them.
 func (c Cache) Doubt() {

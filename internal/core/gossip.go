@@ -327,7 +327,6 @@ func (s *step) onNews() {
 		if held, ok := sn.roster.Lookup(x.Peer); ok && o.Behind {
 			s.accuse(s.in.From, held)
 		}
-		s.learn([]ident.Handle{x.Peer})
 	}
 	if !s.known(s.in.From) { // accusations are for members
 		return

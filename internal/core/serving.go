@@ -207,33 +207,44 @@ func (s *step) admit(from ident.Handle, nonce uint64, class wire.Class, able boo
 func (s *step) hold(from ident.Handle, r wire.Record) *holding {
 	sn := s.env.Super
 	if r.Name != 0 {
-		i, ok := sn.findName(r.Name)
-		if !ok {
-			sn.names = append(sn.names, naming{})
-			copy(sn.names[i+1:], sn.names[i:])
-		}
-		if !ok || s.newest(sn.names[i], r) {
-			sn.names[i] = naming{r.Name, from}
+		if i, ok := sn.findName(r.Name); !ok || s.newest(sn.names[i], r) {
+			sn.nameTo(r.Name, from)
 			s.tend(r)
 		}
 	}
 	if from == ident.None {
 		return nil
 	}
-	i, ok := sn.find(from)
+	h := sn.take(from, s.now)
+	h.record = r
+	h.hear(s.now)
+	s.meet(r.At[0])
+	s.meet(r.At[1])
+	return h
+}
+
+// nameTo notes whose a name is.
+func (sn *Supernode) nameTo(name ident.NameID, peer ident.Handle) {
+	i, ok := sn.findName(name)
 	if !ok {
-		sn.peers = slices.Insert(sn.peers, i, from)
+		sn.names = append(sn.names, naming{})
+		copy(sn.names[i+1:], sn.names[i:])
+	}
+	sn.names[i] = naming{name, peer}
+}
+
+// take returns the place of an attached node, a new one if it has none.
+func (sn *Supernode) take(peer ident.Handle, now vtime.Time) *holding {
+	i, ok := sn.find(peer)
+	if !ok {
+		sn.peers = slices.Insert(sn.peers, i, peer)
 		sn.held = append(sn.held, holding{})
 		copy(sn.held[i+1:], sn.held[i:])
-		sn.held[i] = holding{peer: from, since: s.now}
+		sn.held[i] = holding{peer: peer, since: now}
 		if i < sn.scan {
 			sn.scan++
 		}
 	}
-	sn.held[i].record = r
-	sn.held[i].hear(s.now)
-	s.meet(r.At[0])
-	s.meet(r.At[1])
 	return &sn.held[i]
 }
 

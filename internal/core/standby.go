@@ -85,9 +85,16 @@ func (s *step) chooseStandby() int {
 	return best
 }
 
-// sayStandby tells a node of the standby that it may turn to. Half of the nodes are told
-// of each, so that the death of one standby does not strand all.
+// sayStandby tells a node of the standby that it may turn to.
 func (s *step) sayStandby(h *holding) {
+	if m := s.standbyFor(h); m.Rank > 0 || len(m.Peers.All()) > 0 {
+		s.out.send(h.peer, m.Append(s.out.begin(), s.env.Book), false)
+	}
+}
+
+// standbyFor is what a node is told. Half of the nodes are told of each standby, so that
+// the death of one does not strand all.
+func (s *step) standbyFor(h *holding) wire.Standby {
 	sn := s.env.Super
 	m := wire.Standby{Token: h.token, Rank: sn.standbys.rank(h.peer)}
 	k := int(h.token>>1) % len(sn.standbys)
@@ -101,10 +108,7 @@ func (s *step) sayStandby(h *holding) {
 		}
 		k = 1 - k
 	}
-	if m.Rank == 0 && len(m.Peers.All()) == 0 {
-		return
-	}
-	s.out.send(h.peer, m.Append(s.out.begin(), s.env.Book), false)
+	return m
 }
 
 func (s *step) onStandby() {

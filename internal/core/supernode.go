@@ -130,6 +130,7 @@ func (s *step) demote() {
 	for i := range s.env.Super.channels {
 		s.out.add(Effect{Kind: EffectUnforward, Channel: s.env.Super.channels[i].number})
 	}
+	s.recall()
 	s.env.Super = nil
 	n.wasSuper = false
 	s.out.add(Effect{Kind: EffectDemoted})
@@ -140,6 +141,17 @@ func (s *step) demote() {
 	}
 	n.rise = rising{}
 	n.seek.Rest(s.now)
+}
+
+// recall takes some of the roster into the host cache, which nobody has needed since this
+// node began to serve.
+func (s *step) recall() {
+	cache, roster := attach.Cache(s.env.Cache), &s.env.Super.roster
+	for range min(len(cache), 2*roster.Usable()) {
+		if h := roster.Pick(&s.n.rng); h != ident.None {
+			cache.Learn(h, s.env.Book, &s.n.rng)
+		}
+	}
 }
 
 // superMessage handles what only a supernode understands.

@@ -30,7 +30,7 @@ type member struct {
 // roster is the simplest Members there is.
 type roster []member
 
-func (r roster) Len() int { return len(r) }
+func (r roster) Len() int                          { return len(r) }
 func (r roster) At(i int) (ident.Handle, ident.ID) { return r[i].h, r[i].id }
 func (r roster) Group(h ident.Handle) ident.Group {
 	return r[slices.IndexFunc(r, func(m member) bool { return m.h == h })].g

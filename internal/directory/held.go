@@ -106,6 +106,13 @@ func (h *Held) Add(name ident.NameID) bool {
 	return true
 }
 
+// Settle takes a user in whose record its replicas have, and who is put again at due.
+func (h *Held) Settle(name ident.NameID, to Ranking, due vtime.Time) {
+	if h.users.n < h.max && h.users.get(name) == nil {
+		h.users.insert(name, held{due: due, to: to, ranked: true})
+	}
+}
+
 // Remove lets a user go; its record expires at the replicas by itself.
 func (h *Held) Remove(name ident.NameID) { h.users.delete(name) }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ada420b6/overlay/internal/core"
+	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/vtime"
 )
 
@@ -72,31 +73,88 @@ func cured(p core.Policy) core.Policy {
 	return p
 }
 
-// StartGrown brings every node from number first on up for the first time, the supernodes
-// that so many need a little before the others, who come within over: a network that has
-// grown long ago, and not one that grows from a single supernode. Who is to serve is
-// drawn from those who can be reached, and knows some of the others, as from its disk.
+// StartGrown brings every node from number first on up for the first time, in a network
+// that has grown long ago: the supernodes that so many need serve and know each other, and
+// the others are attached to them (core.Growth). Who is to serve is drawn from those who
+// can be reached. Whoever must log in first, or always serves, comes within over.
+//
+// With Full, where nobody may write what he has not been sent, and where the network is
+// small, those who serve know some of the others and the rest comes by itself.
 func (s *Sim) StartGrown(first int, over vtime.Duration) {
+	own := s.cfg.Policy
+	s.cfg.Policy = cured(own) // as in WarmUp
+	defer func() { s.cfg.Policy = own }()
 	p := &s.cfg.Policy
-	var able []uint32
+	var able, rest []uint32
 	for i := s.node(first); i < uint32(s.added); i++ {
-		if s.comes(i) && s.hosts[i].is(hostReachable) && s.hosts[i].role == core.RoleAuto && s.hosts[i].certified != 0 {
+		switch h := &s.hosts[i]; {
+		case !s.comes(i):
+		case h.is(hostReachable) && h.role == core.RoleAuto && h.certified != 0:
 			able = append(able, i)
+			rest = append(rest, i)
+		default:
+			rest = append(rest, i)
 		}
 	}
-	nodes := 0
-	for i := first; i < s.added; i++ {
-		nodes += toInt(s.comes(s.node(i)))
-	}
-	want := nodes * p.Attachments * 128 / (p.NormalSlots * int(p.TierTarget))
+	want := len(rest) * p.Attachments * 128 / (p.NormalSlots * int(p.TierTarget))
 	s.grown = slices.Collect(s.some(able, max(want, p.MinTier)))
-	for _, i := range s.grown {
-		s.absent(i, 1+s.within(founding))
-	}
 	slices.Sort(s.grown)
-	for i := s.node(first); i < uint32(s.added); i++ {
-		if _, serves := slices.BinarySearch(s.grown, i); !serves && s.comes(i) {
+	settles := s.core != nil && !s.cfg.Full && s.cfg.Check != CheckFull && len(s.grown) > p.Attachments && s.stats.running == 0
+	if settles {
+		for _, i := range s.grown {
+			s.start(i)
+		}
+		s.grow(rest)
+	}
+	for _, i := range rest {
+		switch _, serves := slices.BinarySearch(s.grown, i); {
+		case s.hosts[i].is(hostUp):
+		case serves:
+			s.absent(i, 1+s.within(founding))
+		default:
 			s.absent(i, founding+1+s.within(over))
+		}
+	}
+}
+
+// grow settles those of rest that can be, and that do not serve, at the supernodes.
+func (s *Sim) grow(rest []uint32) {
+	var nodes []*core.Node
+	var supers []*core.Supernode
+	for _, i := range s.grown {
+		nodes = append(nodes, &s.core.nodes[i])
+		supers = append(supers, s.supers.get(s.hosts[i].super))
+		s.book.newest[i] = max(s.book.newest[i], s.core.nodes[i].Inc())
+	}
+	g := core.NewGrowth(&s.env, s.now, nodes, supers)
+	for _, i := range rest {
+		h := &s.hosts[i]
+		if _, serves := slices.BinarySearch(s.grown, i); serves || h.certified == 0 || h.role == core.RoleSupernode {
+			continue
+		}
+		s.start(i)
+		g.Settle(&s.core.nodes[i], s.cacheOf(i), h.is(hostReachable) && h.role == core.RoleAuto)
+	}
+	g.Finish(func(h ident.Handle) *core.Node { return &s.core.nodes[index(h)] })
+	for i := range uint32(s.added) {
+		if h := &s.hosts[i]; h.is(hostUp) {
+			v := s.look(i)
+			s.observe(i, h, &v)
+			s.lend(i, h)
+			s.arm(i, s.machines.next(i, &s.env))
+		}
+	}
+	if s.naps == nil {
+		return
+	}
+	for _, i := range s.grown {
+		s.attend(i, s.supers.get(s.hosts[i].super))
+	}
+	for _, i := range rest {
+		for _, at := range s.look(i).at {
+			if at != ident.None && s.hosts[i].super == 0 {
+				s.doze(i, at)
+			}
 		}
 	}
 }

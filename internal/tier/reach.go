@@ -112,6 +112,22 @@ func (r *Reach) twin() int {
 	return -1
 }
 
+// Settle makes the node one that has run for long: proven again and again if it can be
+// reached, or trying as rarely as it ever does.
+func (r *Reach) Settle(reachable bool, now vtime.Time, rnd *seed.Rand) {
+	*r = Reach{failed: reachGrowth}
+	gap := int64(reachRetry) << (2 * reachGrowth)
+	if reachable {
+		gap = int64(reachGap)
+		*r = Reach{proofs: settledProofs, until: now.Add(reachGood)}
+	}
+	ago := vtime.Duration(rnd.Between(0, gap*8/10)) // since the latest attempt
+	if reachable {
+		r.until = r.until.Add(-ago)
+	}
+	r.next = now.Add(vtime.Duration(rnd.Between(gap*8/10, gap*12/10)) - ago)
+}
+
 // Reset makes an attempt due at once: the network has changed, and old proof is void.
 func (r *Reach) Reset() { *r = Reach{} }
 
