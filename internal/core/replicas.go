@@ -79,10 +79,10 @@ func (s *step) recordOf(name ident.NameID) (wire.Record, bool) {
 	if !ok {
 		return wire.Record{}, false
 	}
-	if sn.names[i].peer == ident.None {
+	if sn.owners[i] == ident.None {
 		return s.recordWith(ident.None), true
 	}
-	j, ok := sn.find(sn.names[i].peer)
+	j, ok := sn.find(sn.owners[i])
 	if !ok {
 		return wire.Record{}, false
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/liveness"
 	"github.com/ada420b6/overlay/internal/slots"
+	"github.com/ada420b6/overlay/internal/sorted"
 	"github.com/ada420b6/overlay/internal/vtime"
 	"github.com/ada420b6/overlay/internal/wire"
 )
@@ -31,35 +32,9 @@ type holding struct {
 // (foretell.go), which a copy of an old message does not take back.
 func (h *holding) hear(now vtime.Time) { h.heard = vtime.Later(h.heard, now) }
 
-// naming finds the holder of a name.
-type naming struct {
-	name ident.NameID
-	peer ident.Handle
-}
+func (sn *Supernode) find(h ident.Handle) (int, bool) { return sorted.Number(sn.peers, h) }
 
-func (sn *Supernode) find(h ident.Handle) (int, bool) {
-	lo, hi := 0, len(sn.peers)
-	for lo < hi {
-		if mid := int(uint(lo+hi) >> 1); sn.peers[mid] < h {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo, lo < len(sn.peers) && sn.peers[lo] == h
-}
-
-func (sn *Supernode) findName(name ident.NameID) (int, bool) {
-	lo, hi := 0, len(sn.names)
-	for lo < hi {
-		if mid := int(uint(lo+hi) >> 1); sn.names[mid].name < name {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo, lo < len(sn.names) && sn.names[lo].name == name
-}
+func (sn *Supernode) findName(name ident.NameID) (int, bool) { return sorted.Hash(sn.names, name) }
 
 // thinSlots is how many nodes are held beyond the normal slots.
 func (s *step) thinSlots() int { return int(s.n.slots) * s.p.ThinSlots / s.p.NormalSlots }
@@ -207,7 +182,7 @@ func (s *step) admit(from ident.Handle, nonce uint64, class wire.Class, able boo
 func (s *step) hold(from ident.Handle, r wire.Record) *holding {
 	sn := s.env.Super
 	if r.Name != 0 {
-		if i, ok := sn.findName(r.Name); !ok || s.newest(sn.names[i], r) {
+		if i, ok := sn.findName(r.Name); !ok || s.newest(sn.owners[i], r) {
 			sn.nameTo(r.Name, from)
 			s.tend(r)
 		}
@@ -227,10 +202,10 @@ func (s *step) hold(from ident.Handle, r wire.Record) *holding {
 func (sn *Supernode) nameTo(name ident.NameID, peer ident.Handle) {
 	i, ok := sn.findName(name)
 	if !ok {
-		sn.names = append(sn.names, naming{})
-		copy(sn.names[i+1:], sn.names[i:])
+		sn.names = slices.Insert(sn.names, i, name)
+		sn.owners = slices.Insert(sn.owners, i, ident.None)
 	}
-	sn.names[i] = naming{name, peer}
+	sn.owners[i] = peer
 }
 
 // take returns the place of an attached node, a new one if it has none.
@@ -250,12 +225,12 @@ func (sn *Supernode) take(peer ident.Handle, now vtime.Time) *holding {
 
 // newest reports whether r is not older than what the present holder of its name has
 // published: a name that was given to another key has two for a while.
-func (s *step) newest(held naming, r wire.Record) bool {
+func (s *step) newest(owner ident.Handle, r wire.Record) bool {
 	sn := s.env.Super
-	if held.peer == ident.None {
+	if owner == ident.None {
 		return true
 	}
-	i, ok := sn.find(held.peer)
+	i, ok := sn.find(owner)
 	return !ok || r.Seq >= sn.held[i].record.Seq
 }
 
@@ -274,8 +249,9 @@ func (s *step) release(peer ident.Handle) {
 	if sn.standbys.rank(peer) > 0 {
 		s.standbysSoon()
 	}
-	if j, ok := sn.findName(h.record.Name); ok && sn.names[j].peer == peer {
-		sn.names = append(sn.names[:j], sn.names[j+1:]...)
+	if j, ok := sn.findName(h.record.Name); ok && sn.owners[j] == peer {
+		sn.names = slices.Delete(sn.names, j, j+1)
+		sn.owners = slices.Delete(sn.owners, j, j+1)
 		sn.fresh.Remove(h.record.Name)
 	}
 	sn.held = append(sn.held[:i], sn.held[i+1:]...)

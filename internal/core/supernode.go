@@ -21,7 +21,8 @@ type Supernode struct {
 	// Serving.
 	held    []holding      // sorted by peer
 	peers   []ident.Handle // of held: what is searched is close together in memory
-	names   []naming       // sorted by name
+	names   []ident.NameID // of those who are held and of this supernode itself, sorted
+	owners  []ident.Handle // of names; None is this supernode
 	full    int            // how many of held are in normal slots
 	scan    int            // where the sweep through held goes on
 	sweepAt vtime.Time

@@ -1,10 +1,6 @@
 package directory
 
 import (
-	"encoding/binary"
-
-	"github.com/dchest/siphash"
-
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/invariant"
 )
@@ -17,9 +13,6 @@ const Replicas = 5
 // GroupCap is how many of the Replicas may share an address group, so that one operator
 // or one broken network never has the majority of a zone.
 const GroupCap = 2
-
-// scoreKey sets the scores apart from every other use of SipHash in this module.
-const scoreKey = 0x7a6f6e652d72616e
 
 // Members is the roster as this package reads it: the supernodes believed alive, in any
 // order. Group 0 means unknown and is never capped.
@@ -37,13 +30,24 @@ type View struct {
 	GroupCap int     // how many of them may share an address group; 0 lifts the cap
 }
 
-// Score is the rendezvous score of a member for a zone: the higher ranks first. The
-// epoch and the zone are the key, so that only the ID is left to be hashed: 25 000 times
-// for one ranking.
+// Score is the rendezvous score of a member for a zone: the higher ranks first. A ranking
+// takes 25 000 of them, so it is no more than a good mixer. A keyed hash would protect
+// nothing: its key would be known to all, and whoever wants to rank first for a zone has to
+// look for keys whose hash, the ID, scores well, which takes as many keys either way.
 func Score(epoch uint64, id ident.ID, zone ident.Zone) uint64 {
-	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], uint64(id))
-	return siphash.Hash(epoch, scoreKey^uint64(zone), b[:])
+	return mix(uint64(id) ^ zoneKey(epoch, zone))
+}
+
+// zoneKey sets the zones apart.
+func zoneKey(epoch uint64, zone ident.Zone) uint64 { return mix(epoch + mix(uint64(zone))) }
+
+// mix is the finalizer of SplitMix64 (Steele, Lea and Flood, 2014): a bijection in which
+// every bit of the result depends on every bit of x.
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }
 
 // Ranking is the supernodes that hold one zone, best first. The zero value is the
@@ -137,9 +141,10 @@ func (p *podium) insertCapped(c contender, want, groupCap int) {
 func Rank(zone ident.Zone, v View) Ranking {
 	invariant.Check(0 < v.N && v.N <= Replicas, "directory: replicas wanted out of range")
 	var capped, plain podium
+	key := zoneKey(v.Epoch, zone)
 	for i, n := 0, v.Members.Len(); i < n; i++ {
 		h, id := v.Members.At(i)
-		c := contender{score: Score(v.Epoch, id, zone), id: id, handle: h}
+		c := contender{score: mix(uint64(id) ^ key), id: id, handle: h}
 		if capped.n == v.N {
 			// Nearly every member leaves here: it scores below the last of the set.
 			if !c.before(capped.list[v.N-1]) {

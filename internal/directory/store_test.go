@@ -57,6 +57,9 @@ func checkTable(t *rapid.T, tb *table[int], model map[ident.NameID]int) {
 		if len(ch.keys) == 0 || len(ch.keys) > chunkRows || len(ch.keys) != len(ch.rows) {
 			t.Fatalf("chunk %d holds %d keys and %d rows", i, len(ch.keys), len(ch.rows))
 		}
+		if len(tb.heads) != len(tb.chunks) || len(ch.keys) > 0 && tb.heads[i] != ch.keys[0] {
+			t.Fatalf("%d heads of %d chunks, that of %d is %d", len(tb.heads), len(tb.chunks), i, tb.heads[i])
+		}
 		if i > 0 && len(tb.chunks[i-1].keys)+len(ch.keys) <= mergeRows {
 			t.Fatalf("chunks %d and %d should be one", i-1, i)
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/sorted"
 )
 
 // The sizes of a table's chunks. An insert moves at most chunkRows rows, so filling a
@@ -19,7 +20,8 @@ const (
 // visits rows in the same order on every machine, rows of one zone lie side by side, and
 // there is nothing for a stranger to collide.
 type table[R any] struct {
-	chunks []chunk[R]
+	heads  []ident.NameID // the first key of each chunk
+	chunks []chunk[R]     // none is empty but while rows are cut
 	spare  chunk[R] // the chunk dropped last, so that a table at a border does not allocate
 	n      int
 }
@@ -40,20 +42,25 @@ const (
 
 // locate returns where the row of name is, or where it belongs.
 func (t *table[R]) locate(name ident.NameID) (c, i int, found bool) {
-	lo, hi := 0, len(t.chunks)
-	for lo < hi {
-		mid := (lo + hi) / 2
-		if t.chunks[mid].keys[0] <= name {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
+	c, found = sorted.Hash(t.heads, name)
+	if found {
+		return c, 0, true
 	}
-	if lo == 0 {
+	if c == 0 {
 		return 0, 0, false
 	}
-	i, found = slices.BinarySearch(t.chunks[lo-1].keys, name)
-	return lo - 1, i, found
+	i, found = sorted.Find(t.chunks[c-1].keys, name, t.guess(c-1, name))
+	return c - 1, i, found
+}
+
+// guess is where in chunk c the name lies if keys are spread evenly.
+func (t *table[R]) guess(c int, name ident.NameID) int {
+	end := ^ident.NameID(0)
+	if c+1 < len(t.heads) {
+		end = t.heads[c+1]
+	}
+	from, n := t.heads[c], uint64(len(t.chunks[c].keys))
+	return int(uint64(name-from) / max(1, uint64(end-from)/max(1, n)))
 }
 
 // get returns the row of name, or nil. It is good until the next insert or delete.
@@ -69,6 +76,7 @@ func (t *table[R]) insert(name ident.NameID, row R) {
 	c, i, _ := t.locate(name)
 	if len(t.chunks) == 0 {
 		t.chunks = append(t.chunks, t.fresh())
+		t.heads = append(t.heads, name)
 	}
 	if len(t.chunks[c].keys) == chunkRows {
 		t.split(c)
@@ -77,6 +85,7 @@ func (t *table[R]) insert(name ident.NameID, row R) {
 	ch := &t.chunks[c]
 	ch.keys = slices.Insert(ch.keys, i, name)
 	ch.rows = slices.Insert(ch.rows, i, row)
+	t.heads[c] = ch.keys[0]
 	t.n++
 }
 
@@ -139,6 +148,9 @@ func (t *table[R]) cut(c, i int) {
 	ch := &t.chunks[c]
 	ch.keys = slices.Delete(ch.keys, i, i+1)
 	ch.rows = slices.Delete(ch.rows, i, i+1)
+	if len(ch.keys) > 0 {
+		t.heads[c] = ch.keys[0]
+	}
 	t.n--
 }
 
@@ -159,6 +171,7 @@ func (t *table[R]) settle(c int) bool {
 	}
 	t.spare = chunk[R]{keys: ch.keys[:0], rows: ch.rows[:0]}
 	t.chunks = slices.Delete(t.chunks, c, c+1)
+	t.heads = slices.Delete(t.heads, c, c+1)
 	return true
 }
 
@@ -171,6 +184,7 @@ func (t *table[R]) split(c int) {
 	upper.rows = append(upper.rows, ch.rows[half:]...)
 	ch.keys, ch.rows = ch.keys[:half], ch.rows[:half]
 	t.chunks = slices.Insert(t.chunks, c+1, upper)
+	t.heads = slices.Insert(t.heads, c+1, upper.keys[0])
 }
 
 // fresh returns an empty chunk, the spare one when there is one.

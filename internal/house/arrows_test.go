@@ -8,7 +8,7 @@ import (
 // layers says which layer every package of internal lives in. Arrows point down; within
 // a layer they may point sideways, as far as the compiler allows, but for apart.
 var layers = map[string]int{
-	"ident": 0, "vtime": 0, "seed": 0, "invariant": 0,
+	"ident": 0, "vtime": 0, "seed": 0, "invariant": 0, "sorted": 0,
 	"wire":   1,
 	"attach": ideas, "slots": ideas, "liveness": ideas, "roster": ideas, "directory": ideas, "tier": ideas,
 	"core":    composer,
