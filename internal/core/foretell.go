@@ -2,9 +2,11 @@ package core
 
 import (
 	"github.com/ada420b6/overlay/internal/attach"
+	"github.com/ada420b6/overlay/internal/directory"
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/liveness"
 	"github.com/ada420b6/overlay/internal/vtime"
+	"github.com/ada420b6/overlay/internal/wire"
 )
 
 // Most of what happens in a large network at rest is keepalives that are answered and
@@ -114,3 +116,20 @@ func (sn *Supernode) HeldAt(k int) ident.Handle { return sn.held[k].peer }
 
 // Leaving reports whether this supernode is about to step down.
 func (sn *Supernode) Leaving() bool { return sn.leaveBy != vtime.Never }
+
+// HasRecord reports whether all that a put of r from peer would do is to renew the record.
+func (sn *Supernode) HasRecord(peer ident.Handle, r wire.Record, now vtime.Time) bool {
+	if _, ok := sn.roster.Lookup(peer); !ok {
+		return false
+	}
+	held, ok := sn.store.Get(r.Name, now)
+	return ok && held == directory.Record(r)
+}
+
+// Renew renews a record, as a put would.
+func (sn *Supernode) Renew(r wire.Record, now vtime.Time) {
+	sn.store.Put(directory.Record(r), nil, now)
+}
+
+// Renewed ends a put of this supernode, as the ack would.
+func (sn *Supernode) Renewed(id uint32, by ident.Handle) { sn.puts.Ack(id, by) }

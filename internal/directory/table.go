@@ -22,7 +22,7 @@ const (
 type table[R any] struct {
 	heads  []ident.NameID // the first key of each chunk
 	chunks []chunk[R]     // none is empty but while rows are cut
-	spare  chunk[R] // the chunk dropped last, so that a table at a border does not allocate
+	spare  chunk[R]       // the chunk dropped last, so that a table at a border does not allocate
 	n      int
 }
 

@@ -73,6 +73,9 @@ func (r *Roster) Lookup(h ident.Handle) (m Member, ok bool) {
 	return Member{}, false
 }
 
+// Touch reads what Lookup will.
+func (r *Roster) Touch(h ident.Handle) uint64 { return uint64(r.table.findPeer(h)) }
+
 // LookupID returns what is believed of the member with this ID.
 func (r *Roster) LookupID(id ident.ID) (m Member, ok bool) {
 	if i := r.table.findID(id); i >= 0 {

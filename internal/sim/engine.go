@@ -57,12 +57,22 @@ const lookAhead = 16
 // are fetched side by side, and not one after the other.
 func (s *Sim) fetch(next []event) {
 	for i := range next {
-		s.touched += uint64(s.hosts[next[i].host].gen)
+		e := &next[i]
+		s.touched += uint64(s.hosts[e.host].gen)
+		if e.n > 0 {
+			s.touched += uint64(s.arena.get(e.ref, 1)[0])
+		}
 	}
 	for i := range next {
 		e := &next[i]
 		if h := &s.hosts[e.host]; h.is(hostUp) && (e.kind != eventTimer || e.gen == h.gen && h.due <= e.at) {
 			s.touched += s.machines.touch(e.host)
+		}
+	}
+	for i := range next {
+		e := &next[i]
+		if super := s.supers.get(s.hosts[e.host].super); super != nil {
+			s.touched += super.Touch(handle(e.from))
 		}
 	}
 }

@@ -81,6 +81,9 @@ func (s *Sim) send(i uint32, f *core.Effect, b []byte) {
 		return
 	}
 	kind := wire.KindOf(b)
+	if kind == wire.KindPut && s.renewed(i, index(to), b) {
+		return
+	}
 	s.stats.sent[kind]++
 	s.stats.bytes += uint64(len(b))
 	if len(b) > wire.MaxMessage {

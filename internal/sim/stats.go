@@ -13,6 +13,7 @@ type stats struct {
 
 	events, delivered, bytes uint64
 	foretold, foretoldBefore uint64 // of those that are over; in all, when counting began
+	renewed                  uint64 // records, without a message
 	promotions, demotions    uint64
 	sent                     [64]uint64 // by wire.Kind, with room for more kinds
 	dropped                  [drops]uint64
@@ -85,6 +86,7 @@ type Census struct {
 	Delivered uint64 // messages that a machine was handed
 	Bytes     uint64 // of messages sent, without session and packet headers
 	Foretold  uint64 // keepalives that were answered without being sent: see Config.Foretold
+	Renewed   uint64 // puts that renewed a record without being sent, likewise
 	Sent      map[wire.Kind]uint64
 	Dropped   [drops]uint64 // by Drop
 
@@ -125,7 +127,7 @@ func (s *Sim) Census() Census {
 	c := Census{
 		At: s.now, Running: t.running, Attached: t.attached, Orphans: t.running - t.attached,
 		Supernodes: t.serving, TwoAttached: t.second, MinAttached: t.lowest,
-		Events: t.events, Delivered: t.delivered, Bytes: t.bytes, Dropped: t.dropped, Foretold: s.foretold() - t.foretoldBefore,
+		Events: t.events, Delivered: t.delivered, Bytes: t.bytes, Dropped: t.dropped, Foretold: s.foretold() - t.foretoldBefore, Renewed: t.renewed,
 		Promotions: t.promotions, Demotions: t.demotions, Lost: t.lost,
 		Sent:     make(map[wire.Kind]uint64),
 		Waits:    s.waits(),
