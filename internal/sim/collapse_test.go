@@ -50,6 +50,7 @@ func TestAugust2007(t *testing.T) {
 			if _, err := s.Add(nodes); err != nil {
 				t.Fatal(err)
 			}
+			s.StartGrown(0, 10*vtime.Second)
 			s.Online(tc.online, 10*vtime.Second)
 			if ok, err := s.WarmUp(15 * vtime.Minute); !ok {
 				t.Fatal("no ordinary day:", err)

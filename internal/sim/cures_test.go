@@ -19,6 +19,7 @@ func rehearsed(t *testing.T, cfg Config, online float64, strike func(s *Sim), af
 	if _, err := s.Add(cfg.Nodes); err != nil {
 		t.Fatal(err)
 	}
+	s.StartGrown(0, 10*vtime.Second) // as many supernodes as there should be, in every run
 	s.Online(online, 10*vtime.Second)
 	if ok, err := s.WarmUp(15 * vtime.Minute); !ok {
 		t.Fatal("no ordinary day:", err)
