@@ -394,10 +394,10 @@ func ExampleSimulation_Online() {
 }
 
 // The comings and goings of three hosts, for a hundred machines. Copies of a host are up to
-// half an hour ahead of it, and do not go all at once.
+// 12 min ahead of it here, and do not go all at once.
 func ExampleWithAvailability() {
 	file := filepath.Join(os.TempDir(), "overlay-example.avt")
-	trace := "a\t1\t0 36000\nb\t2\t0 3600 10800 36000\nc\t1\t7200 36000\n" // id, sessions, start end ...
+	trace := "a\t1\t0 9000\nb\t2\t0 900 2700 9000\nc\t1\t1800 9000\n" // id, sessions, start end ...
 	if err := os.WriteFile(file, []byte(trace), 0o600); err != nil {
 		log.Fatal(err)
 	}
@@ -412,7 +412,7 @@ func ExampleWithAvailability() {
 	}
 	fmt.Println(s.Census().Running)
 	for range 3 {
-		if err := s.Run(time.Hour); err != nil {
+		if err := s.Run(15 * time.Minute); err != nil {
 			log.Fatal(err)
 		}
 		fmt.Println(s.Census().Running)
