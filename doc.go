@@ -33,6 +33,9 @@
 //	s.Run(10 * time.Minute)
 //	fmt.Println(s.Census())
 //
+// Its Explain tells why a node is where it is, and an error how to see it again. The
+// examples of HealingPolicy rehearse a policy of one's own.
+//
 // # What a node gives
 //
 // A node that can be reached from outside may be asked to serve as a supernode. It then

@@ -19,15 +19,16 @@ import (
 //
 // Where there is room for more than 10 000 machines, keepalives that change nothing are
 // drawn and not sent: a healthy minute costs less, and what nodes meet with has the same
-// distribution.
+// distribution. In smaller networks every node's last steps are kept for Explain.
 //
 // A Simulation is for one goroutine.
 type Simulation struct {
 	seed    uint64
 	config  networkConfig
-	pending int     // nodes added before the first Run
-	online  float64 // share of them that is on
-	playing bool    // the trace of WithAvailability has begun
+	pending int         // nodes added before the first Run
+	online  float64     // share of them that is on
+	daily   *[2]float64 // shares that are on by night and by day, or nil
+	playing bool        // the trace of WithAvailability, or the day, has begun
 	sim     *sim.Sim
 	err     error // the first thing that went wrong; it stays
 }
@@ -38,6 +39,9 @@ type simulationConfig struct {
 	loss         float64
 	reachable    float64
 	nodes        int
+	watch        []int
+	begin        vtime.Duration // time of day in UTC
+	zones        []sim.Zone     // nil: the default
 }
 
 func simulationOption(name string, f func(*simulationConfig) error) Option {
@@ -64,10 +68,13 @@ func WithLatencies(file string) Option {
 //
 //	id TAB n TAB start end start end ...
 //
-// with n sessions in order, in seconds. Machine i does what host i did, and when there are
-// more machines than hosts, it begins again with the first. They go without a goodbye. The
-// trace begins with the first Run after WarmUp; who is not on at its start is not started
-// before.
+// with n sessions in order, in seconds. Machine i does what host i did, without a goodbye.
+// When there are more machines than hosts it begins again with the first, so that each
+// host counts equally often; these copies keep the hours and the catastrophes of the
+// trace, but are each ahead of its host by a time of its own, drawn up to a tenth of the
+// median session and 30 min at most, so that they do not move in lockstep. The trace
+// begins with the first Run after WarmUp; who is not on at its start is not started before.
+// RunUntilAttached would wait for all who are to come: let time pass with Run.
 func WithAvailability(file string) Option {
 	return simulationOption("WithAvailability", func(c *simulationConfig) (err error) {
 		if c.availability, err = sim.LoadAvailability(file); err != nil {
@@ -114,8 +121,11 @@ func WithMaxNodes(n int) Option {
 
 // NewSimulation makes an empty network of two login servers, which together serve a
 // 2000th of the nodes that are added before the first Run in a second. Of the options of
-// New it takes WithHealing; WithAvailability, WithLatencies, WithLoss, WithReachable and
-// WithMaxNodes are its own.
+// New it takes WithHealing; WithAvailability, WithLatencies, WithLoss, WithReachable,
+// WithMaxNodes, WithWatch and WithZones are its own.
+//
+// Where the environment variable OVERLAY_SEED is set, it takes the place of seed: that is
+// how a run that failed is repeated, see Repeat. What is no number there is an error.
 func NewSimulation(seed uint64, opts ...Option) (*Simulation, error) {
 	c := networkConfig{healing: DefaultHealing(), simulation: simulationConfig{loss: -1, reachable: -1}}
 	if err := apply(opts, &c); err != nil {
@@ -123,6 +133,10 @@ func NewSimulation(seed uint64, opts ...Option) (*Simulation, error) {
 	}
 	if len(c.real) > 0 {
 		return nil, fmt.Errorf("overlay: %s means nothing to a simulation", c.real[0])
+	}
+	seed, err := seedFrom(seed)
+	if err != nil {
+		return nil, err
 	}
 	return &Simulation{seed: seed, config: c, online: 1}, nil
 }
@@ -170,6 +184,10 @@ func (s *Simulation) begin(grown bool) error {
 	if s.sim, err = sim.New(s.configure()); err != nil {
 		return s.fail(fmt.Errorf("overlay: %w", err))
 	}
+	s.watching(s.room())
+	if err := s.days(); err != nil {
+		return s.fail(fmt.Errorf("overlay: %w", err))
+	}
 	if a := s.config.simulation.availability; a != nil {
 		s.sim.Replay(a)
 	}
@@ -194,13 +212,17 @@ func (s *Simulation) begin(grown bool) error {
 // 30 s, however small the network is.
 const minLoginRate = 0.1
 
+// room is how many machines there can be.
+func (s *Simulation) room() int {
+	if n := s.config.simulation.nodes; n != 0 {
+		return n
+	}
+	return min(max(1000, 2*s.pending), sim.MaxNodes)
+}
+
 // configure puts the simulator's configuration together.
 func (s *Simulation) configure() sim.Config {
-	o := s.config.simulation
-	nodes := o.nodes
-	if nodes == 0 {
-		nodes = min(max(1000, 2*s.pending), sim.MaxNodes)
-	}
+	o, nodes := s.config.simulation, s.room()
 	c := sim.DefaultConfig(nodes)
 	c.Seed, c.Policy = s.seed, s.config.healing.core()
 	if nodes <= sim.BigRun {
@@ -264,7 +286,8 @@ func (s *Simulation) RebootSupernodes(fraction float64, over, down time.Duration
 }
 
 // Online lets a share of all machines be on, within the time over: users switch the
-// others off, with a goodbye, or enough of them on, drawn at random. Before the first
+// others off, with a goodbye, or enough of them on, drawn at random (Daily lets them come
+// and go by themselves). Before the first
 // Run it says how many are started. The login servers stay those of the whole network: a
 // network with a small share online is one at a quiet hour.
 func (s *Simulation) Online(share float64, over time.Duration) {
@@ -272,6 +295,8 @@ func (s *Simulation) Online(share float64, over time.Duration) {
 	switch {
 	case !(share >= 0 && share <= 1):
 		_ = s.fail(fmt.Errorf("overlay: Online: a share of %v, 0 to 1 is possible", share))
+	case s.daily != nil:
+		_ = s.fail(errors.New("overlay: Online: Daily says already who is there"))
 	case s.err != nil:
 	case s.sim == nil:
 		s.online = share
@@ -334,22 +359,23 @@ func (s *Simulation) WarmUp(max time.Duration) (ordinary bool, err error) {
 	}
 	ordinary, err = s.sim.WarmUp(vtime.Duration(max))
 	if err != nil {
-		return false, s.fail(fmt.Errorf("overlay: %w", err))
+		return false, s.failed(err)
 	}
 	return ordinary, nil
 }
 
 // play lets the trace of WithAvailability begin, once.
 func (s *Simulation) play() {
-	if s.config.simulation.availability != nil && !s.playing {
+	if (s.config.simulation.availability != nil || s.daily != nil) && !s.playing {
 		s.playing = true
 		s.sim.Play()
 	}
 }
 
 // Run lets d pass. The error is the first thing that has gone wrong: a wrong argument of
-// an earlier call, or a rule of the protocol that was broken, with the seed and the
-// moment. After an error the simulation stands still.
+// an earlier call, or a rule of the protocol that was broken, with the moment, the node, the
+// seed, and in a test the command that shows it again. Explain tells what the node did. After
+// an error the simulation stands still.
 func (s *Simulation) Run(d time.Duration) error {
 	if d < 0 {
 		return s.fail(fmt.Errorf("overlay: Run(%v): negative time", d))
@@ -359,7 +385,7 @@ func (s *Simulation) Run(d time.Duration) error {
 	}
 	s.play()
 	if err := s.sim.Run(vtime.Duration(d)); err != nil {
-		return s.fail(fmt.Errorf("overlay: %w", err))
+		return s.failed(err)
 	}
 	return nil
 }
@@ -374,7 +400,7 @@ func (s *Simulation) RunUntilAttached(max time.Duration) (time.Duration, error) 
 	s.play()
 	took, err := s.sim.Settle(vtime.Duration(max))
 	if err != nil {
-		return time.Duration(took), s.fail(fmt.Errorf("overlay: %w", err))
+		return time.Duration(took), s.failed(err)
 	}
 	return time.Duration(took), nil
 }

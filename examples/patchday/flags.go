@@ -19,10 +19,15 @@ type config struct {
 	over, down time.Duration
 	loss       float64
 	online     float64
+	night      float64
+	daily      bool // -night is given
 	superOnly  bool
 	loginDead  bool
 	waves      int
 	every      time.Duration
+	zones      bool
+	rings      rings
+	stop       float64
 	rtt, trace string
 	seed       uint64
 	duration   time.Duration
@@ -51,14 +56,18 @@ func parse(args []string, usage io.Writer) (config, error) {
 	fs.DurationVar(&c.down, "down", 2*time.Minute, "how long one is down, 0.5 to 1.5 times this; 0 is for good")
 	fs.Float64Var(&c.loss, "loss", 0.03, "share of the messages that is lost, 0 to 0.9")
 	fs.Float64Var(&c.online, "online", 1, "share of the machines whose user is there, 0 to 1: 1 is the busiest hour")
+	fs.Float64Var(&c.night, "night", 1, "users come and go by the hour, in three time zones: the share that is there at 4 in the night; -online is that of 4 in the afternoon")
 	fs.BoolVar(&c.superOnly, "supernodes-only", false, "only supernodes reboot")
 	fs.BoolVar(&c.loginDead, "login-dead", false, "the login servers are down from the first reboot on")
 	fs.IntVar(&c.waves, "waves", 1, "how often it happens")
-	fs.DurationVar(&c.every, "every", 2*time.Minute, "from the start of a wave to the start of the next")
+	fs.DurationVar(&c.every, "every", 2*time.Minute, "from the start of a wave, or ring, to the start of the next; 1h by default with -rings")
+	fs.BoolVar(&c.zones, "zones", false, "it happens at 3 in the morning in each of three time zones: around the world in a day")
+	fs.Var(&c.rings, "rings", "roll the patch out in rings of these `shares` of all machines, like 0.01,0.1,0.3,1, in place of -fraction")
+	fs.Float64Var(&c.stop, "stop", 0.99, "with -rings: end with a ring in which a smaller share was attached, 0 to 1; 0 never ends")
 	fs.StringVar(&c.rtt, "rtt", "", "place the machines by the round trips in this `file`: a square matrix of milliseconds, separated by tabs")
 	fs.StringVar(&c.trace, "trace", "", "let machines come and go as the hosts in this `file.avt` did: id TAB n TAB start end start end ...")
 	fs.Uint64Var(&c.seed, "seed", 1, "seed of everything that is drawn: equal seeds, equal runs")
-	fs.DurationVar(&c.duration, "duration", time.Hour, "how long to watch after the last machine is up; with -trace, after its start")
+	fs.DurationVar(&c.duration, "duration", time.Hour, "how long to watch after the last machine is up; with -trace or -night, after the disaster")
 	fs.BoolVar(&c.json, "json", false, "the last line of stdout is an array with an object for each policy")
 	fs.StringVar(&c.html, "html", "", "write the report to this `file` too")
 	switch err := fs.Parse(args); {
@@ -76,6 +85,10 @@ func parse(args []string, usage io.Writer) (config, error) {
 	if c.trace != "" && !given["fraction"] {
 		c.fraction = 0
 	}
+	if len(c.rings) > 0 && !given["every"] {
+		c.every = time.Hour
+	}
+	c.daily = given["night"]
 	return c, c.check(given)
 }
 
@@ -101,11 +114,22 @@ func (c *config) check(given map[string]bool) error {
 		return fmt.Errorf("-policy is %q, both, default and naive2007 are possible", c.policy)
 	case c.trace != "" && given["online"]:
 		return errors.New("-online means nothing with -trace: the trace says who is there")
+	case c.trace != "" && c.daily:
+		return errors.New("-night means nothing with -trace: the trace says who is there")
+	case c.daily && !(c.night <= c.online):
+		return fmt.Errorf("-night is %g, 0 to -online, %g, is possible", c.night, c.online)
+	case c.zones && (len(c.rings) > 0 || given["waves"] || c.superOnly):
+		return errors.New("-zones means nothing with -rings, -waves or -supernodes-only")
+	case len(c.rings) > 0 && (given["fraction"] || given["waves"] || c.superOnly):
+		return errors.New("-rings means nothing with -fraction, -waves or -supernodes-only")
+	case given["stop"] && len(c.rings) == 0:
+		return errors.New("-stop means nothing without -rings")
 	case c.online*float64(c.nodes) < 0.5:
 		return fmt.Errorf("-online is %g: nobody is there", c.online)
 	}
 	for _, err := range []error{
 		share("fraction", c.fraction, 1), share("loss", c.loss, 0.9), share("online", c.online, 1),
+		share("night", c.night, 1), share("stop", c.stop, 1),
 		span("over", c.over, 0, maxDown), span("down", c.down, 0, maxDown),
 		span("every", c.every, time.Second, maxDown), span("duration", c.duration, time.Second, maxDuration),
 	} {

@@ -17,8 +17,16 @@
 //	-supernodes-only   only supernodes reboot
 //	-login-dead        the login servers are gone
 //	-waves 10          again and again, one wave every two minutes
+//	-rings 0.01,0.1,0.3,1
+//	                   a patch that is rolled out with care, an hour between two rings, and
+//	                   ends with one that does harm (-stop 0.99)
+//	-zones             at 3 in the morning, in each time zone: around the world in a day
+//	-night 0.5         users come and go by the hour: how many are there at 4 in the night
 //	-trace hosts.avt   the comings and goings of real hosts instead of a patch day
 //	-rtt matrix.tsv    measured round trips
+//
+// With -trace or -night users come and go all the time: then -duration counts from the end of
+// the disaster, and the times of healing from the last machine that happened to come or go.
 //
 // The exit code is 0 however the policies fare, 1 when a rule of the protocol was broken,
 // 2 when a flag is wrong or a file can't be read.

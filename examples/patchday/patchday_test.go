@@ -25,7 +25,7 @@ func start(t *testing.T, args ...string) (code int, stdout, stderr string) {
 var keys = []string{
 	"policy", "nodes", "seed", "supernodes_before", "supernodes_lost", "min_attached", "attached_end",
 	"time_to_99_9_s", "time_to_all_s", "bound_s", "ratio_p999", "wait_p50_s", "wait_p99_s", "wait_p999_s",
-	"attempts_mean", "attempts_p999", "peak_overload", "logins", "promotions", "demotions", "violations",
+	"attempts_mean", "attempts_p999", "peak_overload", "logins", "promotions", "demotions", "rings", "machines_patched", "violations",
 	"trace_hash", "virtual_s", "wall_s", "events", "events_per_s", "peak_rss_bytes",
 }
 
@@ -151,6 +151,22 @@ func TestDisasters(t *testing.T) {
 		{"for good", []string{"-down", "0s"}, "go down within 10s, for good", func(o map[string]any) bool { return o["supernodes_lost"].(float64) > 0 }},
 		{"nothing", []string{"-fraction", "0"}, "Nothing happens", func(o map[string]any) bool { return o["bound_s"] == nil && o["ratio_p999"] == nil }},
 		{"a trace", []string{"-trace", trace}, "they come and go as in " + trace, func(o map[string]any) bool { return o["bound_s"] != nil }},
+		{"rings", []string{"-rings", "0.02,0.1,1", "-every", "1m", "-stop", "0.8"}, "A patch in rings of 2 %, 10 %, 100 % of 150 machines, one every 1m0s",
+			func(o map[string]any) bool {
+				return o["rings"].(float64) == 3 && o["machines_patched"].(float64) == 150
+			}},
+		{"rings that do harm", []string{"-rings", "0.02,0.9,1", "-every", "1m", "-over", "0s", "-stop", "0.95"}, "ends with a ring in which under 95 % are attached",
+			func(o map[string]any) bool {
+				return o["rings"].(float64) == 2 && o["machines_patched"].(float64) == 138
+			}},
+		{"rings, whatever they do", []string{"-rings", "0.02,0.9,1", "-every", "1m", "-over", "0s", "-stop", "0"}, "rings patched, machines in them",
+			func(o map[string]any) bool { return o["rings"].(float64) == 3 }},
+		{"zones", []string{"-zones", "-fraction", "0.5", "-nodes", "12"}, "At 3 in the morning 50 % of 12 machines reboot in each time zone",
+			func(o map[string]any) bool {
+				return o["virtual_s"].(float64) > 86_400 && o["supernodes_lost"].(float64) > 0 && o["attached_end"].(float64) == 1
+			}},
+		{"a night", []string{"-night", "0.2", "-online", "0.8", "-fraction", "0", "-duration", "3h", "-nodes", "60"}, "60 machines of which 20 % are on by night and 80 % by day",
+			func(o map[string]any) bool { return o["bound_s"] != nil && o["virtual_s"].(float64) > 3*3600 }},
 		{"round trips", []string{"-rtt", matrix, "-loss", "0"}, "0 % of the messages", func(o map[string]any) bool { return o["bound_s"].(float64) == 0.0505 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -196,6 +212,18 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"-trace", bad}, "bad:1: end of session 1: 8 s is before 9 s"},
 		{[]string{"-trace", dir}, "is a directory"},
 		{[]string{"-trace", bad, "-online", "0.5"}, "-online means nothing with -trace"},
+		{[]string{"-trace", bad, "-night", "0.5"}, "-night means nothing with -trace"},
+		{[]string{"-night", "0.5", "-online", "0.4"}, "-night is 0.5, 0 to -online, 0.4, is possible"},
+		{[]string{"-night", "-1"}, "-night is -1, 0 to 1"},
+		{[]string{"-rings", "0.1,2"}, `"2" is no share of the machines`},
+		{[]string{"-rings", ""}, `"" is no share`},
+		{[]string{"-rings", strings.Repeat("0.1,", 100) + "1"}, "more than 100 rings"},
+		{[]string{"-rings", "1", "-fraction", "0.5"}, "-rings means nothing with -fraction"},
+		{[]string{"-rings", "1", "-waves", "2"}, "-rings means nothing with -fraction, -waves"},
+		{[]string{"-rings", "1", "-zones"}, "-zones means nothing with -rings"},
+		{[]string{"-zones", "-supernodes-only"}, "-zones means nothing with"},
+		{[]string{"-stop", "0.5"}, "-stop means nothing without -rings"},
+		{[]string{"-rings", "1", "-stop", "1.5"}, "-stop is 1.5"},
 		{[]string{"-html", filepath.Join(dir, "none", "x.html")}, "-html: open"},
 		{[]string{"-html", dir}, "-html: open"},
 		{[]string{"-what"}, "-what"},

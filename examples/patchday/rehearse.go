@@ -39,6 +39,8 @@ type run struct {
 	end     overlay.Census
 	before  overlay.Census
 	samples []report.Sample
+	rings   int   // of the patch, that were patched
+	patched int   // machines in them
 	broken  error // the rule that was broken
 	events  uint64
 	wall    time.Duration
@@ -53,6 +55,7 @@ func prepare(c config) (runs []*run, err error) {
 	if c.trace != "" {
 		opts = append(opts, overlay.WithAvailability(c.trace))
 	}
+	opts = append(opts, c.clocks()...)
 	for _, p := range policies[c.policy] {
 		r := &run{config: c, name: p.name, policy: p.make(), stage: "begins"}
 		if r.sim, err = overlay.NewSimulation(c.seed, append(opts, overlay.WithHealing(r.policy))...); err != nil {
@@ -108,7 +111,11 @@ func (r *run) rehearse(ctx context.Context) error {
 // ordinary brings the network to an ordinary day.
 func (r *run) ordinary(ctx context.Context) error {
 	r.set("warms up")
-	r.sim.Online(r.config.online, 0)
+	if r.config.daily {
+		r.sim.Daily(r.config.night, r.config.online)
+	} else {
+		r.sim.Online(r.config.online, 0)
+	}
 	r.sim.Add(r.config.nodes)
 	for ordinary := false; !ordinary; r.look() {
 		switch c := &r.now; {
@@ -136,23 +143,11 @@ func (r *run) disaster(ctx context.Context) error {
 	}
 	r.set("has its patch day")
 	r.sample()
-	strike := r.sim.Reboot
-	if c.superOnly {
-		strike = r.sim.RebootSupernodes
-	}
 	if c.trace != "" {
 		r.set("replays the trace")
 	}
-	for w := range c.waves {
-		if c.fraction > 0 {
-			strike(c.fraction, c.over, c.down)
-			r.sample() // with -over 0 they are down by now
-		}
-		if w < c.waves-1 {
-			if err := r.watch(ctx, c.every, fine); err != nil {
-				return err
-			}
-		}
+	if err := r.patch(ctx); err != nil {
+		return err
 	}
 	if c.trace == "" { // until the last machine is up, 1.5 times down after the last reboot
 		if err := r.watch(ctx, c.over+c.down*3/2, fine); err != nil {
@@ -161,7 +156,7 @@ func (r *run) disaster(ctx context.Context) error {
 		r.set("is watched")
 	}
 	rest := c.duration
-	if last := r.now.LastFault; last >= 0 && c.trace == "" {
+	if last := r.now.LastFault; last >= 0 && c.trace == "" && !c.daily { // else there is always one
 		rest = max(0, last+c.duration-r.now.Time)
 	}
 	first := min(rest, fineAfter)

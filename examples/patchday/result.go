@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/ada420b6/overlay/internal/report"
@@ -34,6 +35,8 @@ type result struct {
 	Logins           uint64   `json:"logins"`
 	Promotions       uint64   `json:"promotions"`
 	Demotions        uint64   `json:"demotions"`
+	Rings            int      `json:"rings"`            // of -rings, that were patched
+	Patched          int      `json:"machines_patched"` // in them
 	Violations       int      `json:"violations"`
 	TraceHash        string   `json:"trace_hash"`
 	VirtualS         float64  `json:"virtual_s"` // of the ordinary day too, like events and wall_s
@@ -53,6 +56,7 @@ func (r *run) result() result {
 		WaitP50S: c.WaitP50.Seconds(), WaitP99S: c.WaitP99.Seconds(), WaitP999S: c.WaitP999.Seconds(),
 		AttemptsMean: c.AttemptsMean, AttemptsP999: c.AttemptsP999, PeakOverload: c.PeakOverload,
 		Logins: c.Logins, Promotions: c.Promotions, Demotions: c.Demotions,
+		Rings: r.rings, Patched: r.patched,
 		TraceHash: fmt.Sprintf("%016x", r.sim.TraceHash()),
 		VirtualS:  c.Time.Seconds(), WallS: r.wall.Seconds(), Events: r.events,
 	}
@@ -119,12 +123,18 @@ func (c *config) about() string {
 	if c.online < 1 {
 		who = fmt.Sprintf("%d machines of which %.0f %% are on", c.nodes, 100*c.online)
 	}
+	if c.daily {
+		who = fmt.Sprintf("%d machines of which %.0f %% are on by night and %.0f %% by day", c.nodes, 100*c.night, 100*c.online)
+	}
 	what := "Nothing happens to " + who
 	kind := ""
 	if c.superOnly {
 		kind = "the supernodes of "
 	}
-	if c.fraction > 0 {
+	switch {
+	case len(c.rings) > 0 || c.zones && c.fraction > 0:
+		what = c.rollsOut(who)
+	case c.fraction > 0:
 		what = fmt.Sprintf("%.0f %% of %s%s reboot within %v and are down for about %v", 100*c.fraction, kind, who, c.over, c.down)
 		if c.down == 0 {
 			what = fmt.Sprintf("%.0f %% of %s%s go down within %v, for good", 100*c.fraction, kind, who, c.over)
@@ -175,6 +185,9 @@ func table(results []result) (rows []report.Row) {
 	row("attempts for that: mean, p99.9", func(r *result) string { return fmt.Sprintf("%.1f, %d", r.AttemptsMean, r.AttemptsP999) })
 	number("highest attach load of a supernode, in its rate", "%.2f", func(r *result) any { return r.PeakOverload })
 	number("log-ins", "%d", func(r *result) any { return r.Logins })
+	if slices.ContainsFunc(results, func(r result) bool { return r.Rings > 0 }) {
+		row("rings patched, machines in them", func(r *result) string { return fmt.Sprintf("%d, %d", r.Rings, r.Patched) })
+	}
 	row("promotions, demotions", func(r *result) string { return fmt.Sprintf("%d, %d", r.Promotions, r.Demotions) })
 	number("rules broken", "%d", func(r *result) any { return r.Violations })
 	number("trace", "%s", func(r *result) any { return r.TraceHash })

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ type Availability struct {
 	sessions []session // of all hosts, one host's after the other's
 	ends     []int     // of host k: sessions[ends[k-1]:ends[k]]
 	length   vtime.Duration
+	blur     vtime.Duration // by how much the copies of a host differ: see replay
 }
 
 // session is one time that a host was up, from the start of the trace.
@@ -67,6 +69,7 @@ func ReadAvailability(name string, r io.Reader) (*Availability, error) {
 	if line == 0 {
 		return nil, fmt.Errorf("%w: %s: no hosts", ErrAvailability, name)
 	}
+	a.blur = min(a.median()/10, maxBlur)
 	return a, nil
 }
 
@@ -130,6 +133,19 @@ func (a *Availability) Hosts() int { return len(a.ends) }
 // Length returns when the last session ends.
 func (a *Availability) Length() vtime.Duration { return a.length }
 
+// median returns the length of the median session, 0 without any.
+func (a *Availability) median() vtime.Duration {
+	if len(a.sessions) == 0 {
+		return 0
+	}
+	lengths := make([]vtime.Duration, len(a.sessions))
+	for k, s := range a.sessions {
+		lengths[k] = s.down - s.up
+	}
+	slices.Sort(lengths)
+	return lengths[len(lengths)/2]
+}
+
 // of returns the sessions of a host.
 func (a *Availability) of(host int) []session {
 	from := 0
@@ -147,80 +163,4 @@ func (a *Availability) next(host int, t vtime.Duration) *session {
 		return &all[k]
 	}
 	return nil
-}
-
-// replay lets nodes come and go as the hosts of a trace did: node i as host i, and from
-// the first again when there are more nodes than hosts.
-type replay struct {
-	trace *Availability
-	began vtime.Time // Never before Play: then nodes are up or down as at its start
-}
-
-// Replay prepares a trace: Start and its kin leave down whoever is not up at its start.
-// It counts from before the first node is started.
-func (s *Sim) Replay(a *Availability) { s.replay = &replay{a, vtime.Never} }
-
-// Play lets the trace begin now.
-func (s *Sim) Play() {
-	r := s.replay
-	r.began = s.now
-	for i := range uint32(s.added) {
-		if s.hosts[i].is(hostUp) {
-			r.started(s, i)
-		} else if r.start(s, i) {
-			s.absent(i, 1)
-		}
-	}
-}
-
-// at is the time in the trace.
-func (r *replay) at(s *Sim) vtime.Duration {
-	if r.began == vtime.Never {
-		return 0
-	}
-	return s.now.Sub(r.began)
-}
-
-// next is the session of node i that is under way or comes next.
-func (r *replay) next(s *Sim, i uint32) *session {
-	return r.trace.next(int(i)%r.trace.Hosts(), r.at(s))
-}
-
-// start reports whether node i is up at this moment of the trace; if it comes up later
-// its start is queued, by Play when the trace has not begun.
-func (r *replay) start(s *Sim, i uint32) bool {
-	next, at := r.next(s, i), r.at(s)
-	if next == nil || next.up <= at {
-		return next != nil
-	}
-	if r.began != vtime.Never {
-		s.absent(i, next.up-at)
-	}
-	return false
-}
-
-// started queues the end of the session of node i, which has come up. One that came up
-// at another time, after a fault of the simulation's own, goes down again at once.
-func (r *replay) started(s *Sim, i uint32) {
-	if r.began == vtime.Never || int(i) >= s.cfg.Nodes {
-		return
-	}
-	next, at := r.next(s, i), r.at(s)
-	switch {
-	case next == nil:
-		s.crash(i, 0)
-	case next.up > at:
-		s.crash(i, next.up-at)
-	default:
-		s.queue.push(event{at: s.now.Add(next.down - at), host: i, kind: eventEnd})
-	}
-}
-
-// ended takes node i down at the end of a session, until its next one.
-func (r *replay) ended(s *Sim, i uint32) {
-	away := vtime.Duration(0)
-	if next := r.next(s, i); next != nil {
-		away = max(1, next.up-r.at(s))
-	}
-	s.crash(i, away)
 }

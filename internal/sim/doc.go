@@ -13,7 +13,9 @@
 //	stats     what is counted, and how long nodes waited
 //	recovery  when the network had come back, and when it could have at best
 //	warm      an ordinary day, which a rehearsal begins with; users who switch off and on
-//	replay    availability traces: the comings and goings of real hosts
+//	replay    the comings and goings of real hosts, from availability traces, or by the hour
+//	zones     time zones: users by the time of day, patches with the sun and ring by ring
+//	explain   why a node is where it is: its state, and its history
 //
 // A test has two phases. In the first there are faults, and the oracle checks what must
 // never happen (R2, R3, R5 to R9). Then the faults stop, and Settle and Merged check what

@@ -102,18 +102,26 @@ func (s *Sim) schedule(share float64, over, down vtime.Duration, kind eventKind,
 			hosts = append(hosts, i)
 		}
 	}
-	for i := range s.some(hosts, int(share*float64(len(hosts))+0.5)) {
-		away := uint32(0)
-		if down > 0 {
-			away = max(1, uint32((down/2+s.within(down))/vtime.Millisecond))
-		}
-		e := event{at: s.now.Add(s.within(over)), host: i, kind: kind, ref: away}
+	for i := range s.some(hosts, part(share, len(hosts))) {
+		e := event{at: s.now.Add(s.within(over)), host: i, kind: kind, ref: s.awayFor(down)}
 		if over == 0 {
 			s.handle(&e)
 		} else {
 			s.queue.push(e)
 		}
 	}
+}
+
+// part is share of n, rounded.
+func part(share float64, n int) int { return int(share*float64(n) + 0.5) }
+
+// awayFor draws how long one that reboots is away, 0.5 to 1.5 times down, in milliseconds;
+// 0 is for good.
+func (s *Sim) awayFor(down vtime.Duration) uint32 {
+	if down == 0 {
+		return 0
+	}
+	return max(1, uint32((down/2+s.within(down))/vtime.Millisecond))
 }
 
 // Partition cuts share of the nodes off from all others and from the login servers.

@@ -90,6 +90,9 @@ func (s *Sim) crash(i uint32, away vtime.Duration) {
 	if h.naps != 0 {
 		s.wakeNode(i)
 	}
+	if s.tracer != nil && s.tracer.memory != nil {
+		s.tracer.memory.down(s, i, away)
+	}
 	v := s.look(i)
 	h.seq, h.inc = max(h.seq, v.seq+1), max(h.inc, v.inc+1)
 	if v.attached { // one that has not found its place again yet is still what it was
@@ -127,8 +130,9 @@ func (s *Sim) absent(i uint32, away vtime.Duration) {
 		return
 	}
 	h.set(hostWaits, true)
+	h.due = s.now.Add(away) // its deadline while it is down: to be up
 	s.starting++
-	s.queue.push(event{at: s.now.Add(away), host: i, kind: eventStart})
+	s.queue.push(event{at: h.due, host: i, kind: eventStart})
 }
 
 // leave lets host i say goodbye first; its process ends when its machine says so.

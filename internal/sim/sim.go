@@ -46,7 +46,9 @@ type Sim struct {
 	orphans  orphans // nodes that run without an attachment
 	offered  offered
 	warm     warmth
-	replay   *replay // nil without an availability trace
+	replay   *replay // nil when nobody comes and goes but by faults
+	zones    zones
+	patched  []bool // who was taken by a ring: see RebootRing
 	oracle   *oracle
 	tracer   *tracer
 	broken   error  // the first violation; nothing runs after it
@@ -94,6 +96,7 @@ func newSim(cfg Config, m machines) *Sim {
 		trace:    cfg.Seed,
 		orphans:  orphans{bits: make([]uint64, cfg.Nodes/64+1)},
 	}
+	invariant.Check(s.SetZones(0, DefaultZones()...) == nil, "sim: the default zones are none")
 	s.ResetCensus()
 	s.net = newNetwork(&s.cfg)
 	s.env = core.Env{Policy: &s.cfg.Policy, Book: s.book}
@@ -197,7 +200,7 @@ type Violation struct {
 }
 
 func (v *Violation) Error() string {
-	return fmt.Sprintf("overlay/sim: %s violated at t=%.6fs, node %d: %s (seed %d)",
+	return fmt.Sprintf("%s violated at t=%.6fs, node %d: %s (seed %d)",
 		v.Rule, vtime.Duration(v.At).Seconds(), v.Node, v.Text, v.Seed)
 }
 

@@ -11,11 +11,13 @@ import (
 	"github.com/ada420b6/overlay/internal/wire"
 )
 
-// tracer writes what some machines are handed and what they ask for, a line each.
+// tracer sees what machines are handed and what they ask for: it writes that down for
+// some, a line each, and keeps what Explain tells.
 type tracer struct {
-	w     io.Writer
-	book  *book // its own, so that looking changes nothing
-	hosts map[uint32]bool
+	w      io.Writer // nil when nothing is written
+	book   *book     // its own, so that looking changes nothing
+	hosts  map[uint32]bool
+	memory *memory // nil when nothing is kept
 }
 
 // Trace writes a line to w for every input and every effect of the given nodes from here
@@ -27,11 +29,17 @@ type tracer struct {
 //	12.345678    7 ->    3 attach {...}
 //	12.501234    7 : attached 3
 func (s *Sim) Trace(w io.Writer, nodes ...int) {
+	var kept *memory
+	if s.tracer != nil {
+		kept = s.tracer.memory
+	}
+	s.tracer = nil
+	if w != nil || kept != nil {
+		s.tracer = &tracer{w: w, book: newBook(&s.cfg, s.book.key), memory: kept}
+	}
 	if w == nil {
-		s.tracer = nil
 		return
 	}
-	s.tracer = &tracer{w: w, book: newBook(&s.cfg, s.book.key)}
 	if len(nodes) > 0 {
 		s.tracer.hosts = make(map[uint32]bool)
 	}
@@ -58,7 +66,10 @@ var effectNames = map[core.EffectKind]string{
 }
 
 func (t *tracer) input(s *Sim, i uint32, in *core.Input) {
-	if t.hosts != nil && !t.hosts[i] {
+	if t.memory != nil {
+		t.memory.input(s, i, in)
+	}
+	if t.w == nil || t.hosts != nil && !t.hosts[i] {
 		return
 	}
 	if in.Kind == core.InputMessage {
@@ -70,7 +81,10 @@ func (t *tracer) input(s *Sim, i uint32, in *core.Input) {
 }
 
 func (t *tracer) effect(s *Sim, i uint32, f *core.Effect, b []byte) {
-	if t.hosts != nil && !t.hosts[i] {
+	if t.memory != nil {
+		t.memory.effect(s, i, f, b)
+	}
+	if t.w == nil || t.hosts != nil && !t.hosts[i] {
 		return
 	}
 	peer := ident.Handle(uint32(f.Peer) << 1 >> 1)
