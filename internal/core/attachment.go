@@ -129,7 +129,8 @@ func (s *step) keepalivesDue() {
 // check asks the other end of attachment i whether it lives.
 func (s *step) check(i int) {
 	a, cache := &s.n.at[i], attach.Cache(s.env.Cache)
-	thirsty := cache.Len() < min(len(cache), max(int(s.n.tier.Alive), wellKnown))
+	// Whoever knows all that there are is told of the next one when there is one more.
+	thirsty := cache.Len() < min(len(cache), max(int(s.n.tier.Alive), 1))
 	m := wire.Keepalive{Token: a.token, Able: s.n.able(), Thirsty: thirsty, Heirless: s.n.heirless(i)}
 	s.out.send(a.peer, m.Append(s.out.begin(), s.env.Book), false)
 }

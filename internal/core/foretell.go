@@ -53,7 +53,7 @@ func (n *Node) Told(env *Env, now vtime.Time) (Told, bool) {
 		Storm:  s.storm(),
 		Wanted: t.Util > s.p.PromoteAbove,
 		Heirs:  env.Super.standbys != standbys{},
-		Known:  max(t.Alive, wellKnown),
+		Known:  max(t.Alive, 1),
 	}, calm
 }
 
