@@ -37,8 +37,13 @@ func (t Told) News(old Told) bool {
 	return t.Storm != old.Storm || t.Wanted && !old.Wanted || t.Heirs && !old.Heirs
 }
 
+// patientShare is the part of a check's first repetition that a keepalive may wait in the
+// queue of attaches and still change nothing: the answer comes before anybody asks again.
+const patientShare = 4
+
 // Told returns what this supernode would tell a node at now; false when an ack is not all
-// that a keepalive would bring, or when attaches wait in the queue that it has to pass.
+// that a keepalive would bring, or when so many attaches wait in the queue that it has to
+// pass that it would be late.
 func (n *Node) Told(env *Env, now vtime.Time) (Told, bool) {
 	if env.Super == nil {
 		return Told{}, false
@@ -46,7 +51,7 @@ func (n *Node) Told(env *Env, now vtime.Time) (Told, bool) {
 	s := step{n: n, env: env, p: env.Policy, now: now}
 	t, q := s.tierView(), &env.Super.queue
 	calm := env.Super.leaveBy == vtime.Never && now >= q.opens
-	if s.p.QueueAll && q.made && q.line.Backlog(now) >= vtime.Second/vtime.Duration(s.p.AttachRate) {
+	if s.p.QueueAll && q.made && q.line.Backlog(now) >= s.p.CheckStep/patientShare {
 		calm = false
 	}
 	return Told{
