@@ -70,8 +70,8 @@ type Config struct {
 	Full bool
 
 	// Foretold lets keepalives that change nothing be drawn ahead, up to the next that is
-	// lost, in place of being carried out (see foretell.go): a healthy minute then costs
-	// little. By default true above ForetoldAbove nodes. It does nothing for a policy
+	// lost, in place of being carried out (see foretell.go), and records be renewed without
+	// a message (renew.go): a healthy minute then costs little. By default true above ForetoldAbove nodes. It does nothing for a policy
 	// that quits under load.
 	Foretold bool
 
