@@ -67,6 +67,9 @@ func (s *Sim) fetch(next []event) {
 		e := &next[i]
 		if h := &s.hosts[e.host]; h.is(hostUp) && (e.kind != eventTimer || e.gen == h.gen && h.due <= e.at) {
 			s.touched += s.machines.touch(e.host)
+			if h.super == 0 && int(e.host) < s.cfg.Nodes { // whether it is full is asked at every check
+				s.touched += uint64(s.cache[(int(e.host)+1)*s.cfg.Cache-1].Peer)
+			}
 		}
 	}
 	for i := range next {

@@ -70,6 +70,8 @@ type queue struct {
 	blocks []block                         // the first is no block: reference 0 ends a chain
 	empty  uint32                          // head of the blocks that are not in use
 	run    []event                         // the slot, sorted
+	other  []event                         // where it is sorted into
+	parts  []uint32                        // how many of its events come before each part of it
 	next   int                             // of run
 	late   []event                         // a heap
 	popped event
@@ -88,13 +90,6 @@ type block struct {
 // before tells the order of two events. Their numbers wrap: they are near each other.
 func (a *event) before(b *event) bool {
 	return a.at < b.at || a.at == b.at && int32(a.seq-b.seq) < 0
-}
-
-func order(a, b event) int {
-	if a.before(&b) {
-		return -1
-	}
-	return 1
 }
 
 // push adds e. Its seq is the queue's own.
@@ -199,10 +194,50 @@ func (q *queue) advance(limit vtime.Time) bool {
 			q.blocks[ref].next, q.empty = q.empty, ref
 			ref = next
 		}
-		slices.SortFunc(q.run, order)
+		q.sort()
 		return true
 	}
 	return false
+}
+
+// sort brings run into order. A slot's events are spread evenly over its millisecond: they
+// are counted into as many parts of it as there are events, and then each is a place or
+// two from where it belongs.
+func (q *queue) sort() {
+	n := len(q.run)
+	if n > 16 {
+		parts := bits.Len(uint(n - 1))
+		shift := max(0, tickBits-parts)
+		part := func(e *event) int { return int(int64(e.at) & (1<<tickBits - 1) >> shift) }
+		if q.parts = q.parts[:0]; cap(q.parts) < 1<<parts+1 {
+			q.parts = make([]uint32, 0, 1<<parts+1)
+		}
+		q.parts = q.parts[:1<<parts+1]
+		clear(q.parts)
+		for i := range q.run {
+			q.parts[part(&q.run[i])+1]++
+		}
+		for k := 1; k < len(q.parts); k++ {
+			q.parts[k] += q.parts[k-1]
+		}
+		q.other = slices.Grow(q.other[:0], n)[:n]
+		for i := range q.run {
+			at := &q.parts[part(&q.run[i])]
+			q.other[*at] = q.run[i]
+			*at++
+		}
+		q.run, q.other = q.other, q.run
+	}
+	for i := 1; i < n; i++ {
+		if !q.run[i].before(&q.run[i-1]) {
+			continue
+		}
+		e, k := q.run[i], i
+		for ; k > 0 && e.before(&q.run[k-1]); k-- {
+			q.run[k] = q.run[k-1]
+		}
+		q.run[k] = e
+	}
 }
 
 // spread puts the events of a block into run or into lower levels.
@@ -277,5 +312,5 @@ func (q *queue) popLate() event {
 
 // bytes returns how much memory the queue holds.
 func (q *queue) bytes() int {
-	return cap(q.blocks)*blockBytes + (cap(q.run)+cap(q.late))*eventBytes + levels*levelSlots*4
+	return cap(q.blocks)*blockBytes + (cap(q.run)+cap(q.other)+cap(q.late))*eventBytes + levels*levelSlots*4
 }
