@@ -75,7 +75,11 @@ func (s *Sim) fetch(next []event) {
 	for i := range next {
 		e := &next[i]
 		if super := s.supers.get(s.hosts[e.host].super); super != nil {
-			s.touched += super.Touch(handle(e.from))
+			kind := wire.KindNone
+			if e.n > 0 {
+				kind = wire.KindOf(s.arena.get(e.ref, 1))
+			}
+			s.touched += super.Touch(handle(e.from), kind)
 		}
 	}
 }
