@@ -104,6 +104,33 @@ func TestDesertedAsksOn(t *testing.T) {
 	}
 }
 
+// TestFarSupernode: the only supernode that is left answers after 2.6 s, later than a
+// probe is waited for. Who has asked all others in vain waits for it.
+func TestFarSupernode(t *testing.T) {
+	l, h, _ := alone(t, DefaultPolicy())
+	var far ident.Handle
+	for i, x := range l.hosts {
+		if x.was {
+			far = ident.Handle(i + 1)
+		}
+	}
+	l.lose = func(from, to ident.Handle, b []byte) bool {
+		if from == far || to == far {
+			k := wire.KindOf(b)
+			plain := k == wire.KindProbe || k == wire.KindOffer || k == wire.KindDialBack
+			l.post(to, 1300*vtime.Millisecond, Input{Kind: InputMessage, Plain: plain, From: from, Origin: uint64(from), Bytes: append([]byte(nil), b...)})
+		}
+		return true
+	}
+	l.start(far, 0)
+	l.run(30 * vtime.Second) // it serves again
+	l.reboot(h, 0)
+	l.run(3 * vtime.Minute)
+	if x := l.host(h); l.host(far).env.Super == nil || !x.node.Attached(&x.env) {
+		t.Errorf("not attached in 3 min: %s", l.orphans())
+	}
+}
+
 // TestDeafOnSmallBudgets: whatever the budget, one who is answered by nobody goes on asking.
 func TestDeafOnSmallBudgets(t *testing.T) {
 	for _, budget := range []int{6, 7, 12, 60} {

@@ -89,6 +89,16 @@ func (n *Node) deserted(p *Policy) bool {
 	return deaf > 0 && n.lasting() == 0 && p.ProbeWidth<<min(deaf-1, 8) >= p.ProbeMax
 }
 
+// answerWait is how long a round waits for its first answer. Who is deserted has to wait
+// for its budget anyway, and the one who lives may be far away: one in 2 000 measured
+// round trips is longer than a second.
+func (s *step) answerWait() vtime.Duration {
+	if s.n.deserted(s.p) {
+		return s.p.Patience
+	}
+	return s.p.Patience / probeShare
+}
+
 // listEvery is in how many fruitless rounds a login server is asked as well, once it is:
 // were it each, a dead one would cost half of the packets that find the living.
 const listEvery = 2
@@ -135,7 +145,7 @@ func (s *step) round(class wire.Class) {
 		s.out.sendPlain(h, m.Append(s.out.begin(), s.env.Book))
 	}
 	n.budget.Spend(len(cands))
-	n.seek.Ask(cands, uint8(class), nonce, s.now, s.p.Patience/probeShare)
+	n.seek.Ask(cands, uint8(class), nonce, s.now, s.answerWait())
 }
 
 // candidates draws whom to ask: whoever a leaving supernode has named, then from the
