@@ -45,18 +45,22 @@ type Census struct {
 	// up, -1 when none has.
 	FirstFault, LastFault time.Duration
 	// TimeTo999 and TimeToAll are how long after LastFault 99.9 % and all of the running
-	// nodes were attached first, -1 while they have not been. It does not count while nodes
-	// only have not noticed yet that their supernode is dead, which takes 75 s at most.
+	// nodes were attached first, -1 while they have not been. Here a node whose supernodes
+	// are dead does not count, although in Attached it does until it has noticed.
 	TimeTo999, TimeToAll time.Duration
-	// Bound is how long after LastFault all of them can be attached at best: the last
-	// machine needs a round trip and a handshake, and all that lost their attachment need
-	// one of the supernodes that are left, which take AttachRate each and become more by
-	// TierGain in every ScalePeriod at most.
+	// Bound is how long after LastFault that is possible at best. The last machine needs a
+	// round trip and a handshake. All that lost their attachment need one of the supernodes
+	// and standbys that are left, which take AttachRate each and become more by TierGain in
+	// every ScalePeriod at most. And whose supernodes all died without a goodbye can't know
+	// before a check that is due after Keepalive was repeated for six times CheckStep: for
+	// half of a large tier that is 25 s.
 	Bound time.Duration
 }
 
 // Ratio is how long after FirstFault 99.9 % of the nodes were attached again, as a
-// multiple of what is possible at best. It reports false while they are not.
+// multiple of what is possible at best. It reports false while they are not. Where machines
+// take minutes to come back it is 1 if all others are attached by then, and says no more;
+// it is below 1 if 99.9 % were attached all the time.
 func (c Census) Ratio() (float64, bool) {
 	if c.TimeTo999 < 0 {
 		return 0, false

@@ -66,9 +66,38 @@ func (s *step) seekDue() {
 // two ways and no work.
 const probeShare = 3
 
-// roundCost is what the budget must hold before a round begins: a request to a login
-// server, a probe, and the attach that it may lead to.
-const roundCost = 3
+// roundLeast is what the budget must hold before a round begins: a request to a login
+// server, a probe, and the attach that it may lead to. A node that has just started, and
+// was answered by nobody in a round of ProbeMax, has spent the budget and is back before
+// everybody else, or cut off. From then on a round waits for more, a share of the minute's
+// packets, 5 of 30: as many supernodes are asked a minute in half as many rounds, with
+// fewer requests to login servers. Who ran when he lost his supernodes does not wait: most
+// of the others run as well, and some of them serve by the next round.
+const roundLeast, deafShare = 3, 6
+
+// roundCost is what the budget must hold before the next round begins.
+func (n *Node) roundCost(p *Policy) int {
+	if n.first && n.deserted(p) {
+		return max(roundLeast, p.PacketBudget/deafShare)
+	}
+	return roundLeast
+}
+
+// deserted reports whether an orphan's round of ProbeMax was answered by nobody.
+func (n *Node) deserted(p *Policy) bool {
+	deaf := n.seek.Deaf()
+	return deaf > 0 && n.lasting() == 0 && p.ProbeWidth<<min(deaf-1, 8) >= p.ProbeMax
+}
+
+// answerWait is how long a round waits for its first answer. Who is deserted has to wait
+// for its budget anyway, and the one who lives may be far away: one in 2 000 measured
+// round trips is longer than a second.
+func (s *step) answerWait() vtime.Duration {
+	if s.n.deserted(s.p) {
+		return s.p.Patience
+	}
+	return s.p.Patience / probeShare
+}
 
 // listEvery is in how many fruitless rounds a login server is asked as well, once it is:
 // were it each, a dead one would cost half of the packets that find the living.
@@ -85,7 +114,7 @@ func (s *step) secondPause() vtime.Duration {
 // round asks some supernodes for a slot.
 func (s *step) round(class wire.Class) {
 	n := s.n
-	if next := n.budget.Next(s.now, s.p.PacketBudget, roundCost); next > s.now {
+	if next := n.budget.Next(s.now, s.p.PacketBudget, n.roundCost(s.p)); next > s.now {
 		n.seek.Rest(next)
 		return
 	}
@@ -116,7 +145,7 @@ func (s *step) round(class wire.Class) {
 		s.out.sendPlain(h, m.Append(s.out.begin(), s.env.Book))
 	}
 	n.budget.Spend(len(cands))
-	n.seek.Ask(cands, uint8(class), nonce, s.now, s.p.Patience/probeShare)
+	n.seek.Ask(cands, uint8(class), nonce, s.now, s.answerWait())
 }
 
 // candidates draws whom to ask: whoever a leaving supernode has named, then from the

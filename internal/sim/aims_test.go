@@ -100,7 +100,7 @@ func measure(t *testing.T, a aim, n int, seed uint64) {
 	t.Logf("%d supernodes, then %d; lowest %.2f %%; wait p50 %.1f p99 %.1f p99.9 %.1f max %.1f s; attempts mean %.2f p99.9 %d; all %.1f s after the end; ratio %.2f; load %.2f; %d events",
 		before.Supernodes, c.Supernodes, 100*c.MinAttached, c.Waits.P50.Seconds(), c.Waits.P99.Seconds(), c.Waits.P999.Seconds(), c.Waits.Max.Seconds(),
 		c.Waits.MeanAttempts, c.Waits.P999Attempts, took.Seconds(), ratio, c.Overload, c.Events)
-	if c.MinAttached < a.share || a.p99 > 0 && c.Waits.P99 > a.p99 || took > a.within || c.Waits.MeanAttempts > 2 || c.Waits.P999Attempts > 8 || c.Overload > 2 {
-		t.Errorf("an aim is missed: lowest %.1f %%, p99 %.0f s, all after %.0f s, 2 attempts on average and 8 at p99.9, twice the rate", 100*a.share, a.p99.Seconds(), a.within.Seconds())
+	if c.MinAttached < a.share || a.p99 > 0 && c.Waits.P99 > a.p99 || took > a.within || c.Waits.MeanAttempts > 2 || c.Waits.P999Attempts > 8 || ratio > 1.5 || c.Overload > 2 {
+		t.Errorf("an aim is missed: lowest %.1f %%, p99 %.0f s, all after %.0f s, 2 attempts on average and 8 at p99.9, 1.5 times the bound, twice the rate", 100*a.share, a.p99.Seconds(), a.within.Seconds())
 	}
 }

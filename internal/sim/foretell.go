@@ -73,10 +73,10 @@ const (
 // foretells makes the driver foretell keepalives.
 func (s *Sim) foretells(m machines) {
 	s.core, _ = m.(*protocol)
+	s.peek = core.Env{Policy: &s.cfg.Policy, Book: s.book}
 	// A supernode of 2010 quits at once, so that nobody could be woken.
 	if s.core != nil && s.cfg.Foretold && s.cfg.Policy.QuitOverload == 0 {
 		s.naps = large[[2]nap](s.cfg.Nodes)
-		s.peek = core.Env{Policy: &s.cfg.Policy, Book: s.book}
 	}
 }
 

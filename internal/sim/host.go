@@ -17,7 +17,7 @@ type host struct {
 	inc       uint32 // first incarnation that was never used
 	certified uint32 // second in which the certificate came, plus one; 0 without one
 
-	orphan vtime.Time // since when the running node has no attachment
+	orphan vtime.Time // since when the running node has no attachment, or the host is down
 
 	gen   uint32 // of the timer: a queued one of another generation is void
 	boots uint32 // how often it has come up

@@ -27,12 +27,15 @@ func (s *Sim) start(i uint32) {
 	h.boots++
 	h.set(hostUp, true)
 	h.due, h.armed, h.busy = vtime.Never, vtime.Never, s.now
+	if h.is(hostWasSuper) {
+		s.stranded.back(h.orphan)
+	}
 	h.orphan, h.tries = s.now, 0
 	s.in = core.Input{Kind: core.InputStart, Start: s.disk(i, h)}
 	delete(s.rosters, i)
 	if int(i) < s.cfg.Nodes {
 		s.orphans.set(i, true)
-		s.stats.up(s.now)
+		s.stats.up(s.now, s.stranded.n)
 	}
 	s.step(i)
 	if s.replay != nil {
@@ -98,8 +101,11 @@ func (s *Sim) crash(i uint32, away vtime.Duration) {
 	if v.attached { // one that has not found its place again yet is still what it was
 		h.set(hostWasSuper, v.serving)
 	}
+	h.orphan = s.now
+	s.unstrand(i)
 	if super := s.supers.get(h.super); super != nil {
 		s.rosters[i] = thin(s.machines.remember(nil, super))
+		s.strand(i, super)
 	}
 	if h.calls != 0 {
 		s.unanswered(i)
@@ -113,7 +119,7 @@ func (s *Sim) crash(i uint32, away vtime.Duration) {
 	h.due, h.armed = vtime.Never, vtime.Never
 	if int(i) < s.cfg.Nodes {
 		s.orphans.set(i, false)
-		s.stats.down(h, s.now)
+		s.stats.down(h, s.now, s.stranded.n)
 	}
 	h.state &^= hostUp | hostAttached | hostServing | hostSecond
 	delete(s.away, i)
@@ -166,6 +172,7 @@ func (s *Sim) observe(i uint32, h *host, v *view) {
 		return
 	}
 	invariant.Check(h.is(hostUp), "sim: a machine was stepped on a host that is down")
+	s.aware(i, v)
 	second := v.at[0] != ident.None && v.at[1] != ident.None
 	if v.attached == h.is(hostAttached) && v.serving == h.is(hostServing) && second == h.is(hostSecond) {
 		return
@@ -175,6 +182,7 @@ func (s *Sim) observe(i uint32, h *host, v *view) {
 		if v.attached {
 			st.attached++
 			st.healed(s.now.Sub(h.orphan), h.tries)
+			s.tooLate(i, v)
 		} else {
 			st.attached--
 			h.orphan = s.now
@@ -187,7 +195,7 @@ func (s *Sim) observe(i uint32, h *host, v *view) {
 	h.set(hostAttached, v.attached)
 	h.set(hostServing, v.serving)
 	h.set(hostSecond, second)
-	st.watermark(s.now)
+	st.watermark(s.now, s.stranded.n)
 }
 
 func toInt(b bool) int {

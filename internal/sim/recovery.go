@@ -16,11 +16,10 @@ type Recovery struct {
 	First, Last vtime.Time // those machines' moments, Never when there was none
 
 	// Most and All are when, at Last or later, 99.9 % and all of the running nodes were
-	// attached; Never while they have not been. What does not last until every death has
-	// been noticed does not count: see unnoticed.
+	// attached to a supernode that lives; Never while they have not been.
 	Most, All vtime.Time
 
-	// Bound is before when nobody can have attached all: see Bound.
+	// Bound is before when no policy has 99.9 % attached: see bound.go.
 	Bound vtime.Time
 }
 
@@ -32,10 +31,6 @@ type shock struct {
 
 var quiescent = shock{first: vtime.Never, last: vtime.Never, most: vtime.Never, all: vtime.Never}
 
-// unnoticed is longer than a death without goodbye can go unnoticed, 72 s in a thin slot
-// (PROTOCOL.md section 4): until then nodes count as attached that are not.
-const unnoticed = 75 * vtime.Second
-
 // at notes that a machine went down or came up.
 func (k *shock) at(now vtime.Time) {
 	first := vtime.Earlier(k.first, now)
@@ -43,76 +38,28 @@ func (k *shock) at(now vtime.Time) {
 	k.first, k.last = first, now
 }
 
+// watch notes when 99.9 % and all of those that run were first attached to who lives.
 func (k *shock) watch(now vtime.Time, attached, running int, incidents uint64) {
 	if k.last == vtime.Never {
 		return
 	}
-	before := k.most
-	k.note(&k.most, now, 1000*attached >= 999*running)
-	if k.most != before {
-		k.nodes = incidents
+	if k.most == vtime.Never && 1000*attached >= 999*running {
+		k.most, k.nodes = now, incidents
 	}
-	k.note(&k.all, now, attached == running)
-}
-
-// note keeps in since when something first held.
-func (k *shock) note(since *vtime.Time, now vtime.Time, holds bool) {
-	switch {
-	case holds && *since == vtime.Never:
-		*since = now
-	case !holds && now.Sub(k.last) < unnoticed:
-		*since = vtime.Never
+	if k.all == vtime.Never && attached == running {
+		k.all = now
 	}
 }
 
-// recovery sums the shock up. Of the supernodes that there were, those count for the
-// bound that have not been lost.
-func (s *Sim) recovery() Recovery {
-	t, p := &s.stats, &s.cfg.Policy
-	k := t.shock
-	r := Recovery{First: k.first, Last: k.last, Most: k.most, All: k.all, Bound: vtime.Never}
-	if k.last == vtime.Never {
-		return r
-	}
-	left := max(1, t.serving-int(t.promotions)+int(t.demotions))
-	exchange := s.net.median + s.cfg.Service.cost(true)
-	nodes := k.nodes
-	if k.most == vtime.Never {
-		nodes = t.incidents()
-	}
-	serve := Bound(int(nodes), float64(left*p.AttachRate), float64(p.TierGain)/128, p.ScalePeriod)
-	r.Bound = vtime.Later(k.last.Add(exchange), k.first.Add(serve))
-	return r
-}
-
-// Bound is how long it takes at least to attach nodes at supernodes that together take
-// rate a second, when the tier grows by the share g in every period tau: the policy's
-// TierGain and ScalePeriod, since S/E is what an eligible node's odds to promote itself
-// are at most multiplied with (PROTOCOL.md section 6). After a time T
-// they have taken rate tau/ln(1+g) ((1+g)^(T/tau) - 1) nodes, the integral of a rate that
-// grows so; that this is N gives
-//
-//	T* = tau/ln(1+g) ln(1 + N ln(1+g) / (rate tau))
-//
-// and N/rate when nothing grows. The first design states it (PROTOCOL.md, section 10 of the
-// first design): no policy is faster. The other bound is that of the last machine, which
-// can't be attached before it is up, and one round trip and one handshake later.
-func Bound(nodes int, rate, g float64, tau vtime.Duration) vtime.Duration {
-	n := float64(nodes) / rate
-	if g > 0 && tau > 0 {
-		l := math.Log1p(g) / tau.Seconds()
-		n = math.Log1p(n*l) / l
-	}
-	return vtime.Duration(n * float64(vtime.Second))
-}
-
-// orphans is a set of hosts.
-type orphans struct {
+// hostSet is a set of hosts.
+type hostSet struct {
 	bits []uint64
 	n    int
 }
 
-func (o *orphans) set(i uint32, in bool) {
+func (o *hostSet) has(i uint32) bool { return o.bits[i/64]&(1<<(i%64)) != 0 }
+
+func (o *hostSet) set(i uint32, in bool) {
 	w, b := &o.bits[i/64], uint64(1)<<(i%64)
 	switch had := *w&b != 0; {
 	case in && !had:
@@ -125,7 +72,7 @@ func (o *orphans) set(i uint32, in bool) {
 }
 
 // all yields them in order.
-func (o *orphans) all(yield func(uint32) bool) {
+func (o *hostSet) all(yield func(uint32) bool) {
 	for k, w := range o.bits {
 		for ; w != 0; w &= w - 1 {
 			if !yield(uint32(k*64 + bits.TrailingZeros64(w))) {

@@ -43,7 +43,8 @@ type Sim struct {
 	dialed   map[question]*Channel
 	floors   map[[2]uint64]uint64 // the latest sequence number that an asker has seen of a name
 	query    uint32
-	orphans  orphans // nodes that run without an attachment
+	orphans  hostSet // nodes that run without an attachment
+	stranded stranded
 	offered  offered
 	warm     warmth
 	replay   *replay // nil when nobody comes and goes but by faults
@@ -94,7 +95,8 @@ func newSim(cfg Config, m machines) *Sim {
 		floors:   make(map[[2]uint64]uint64),
 		draw:     mix(cfg.Seed ^ 0x64726177),
 		trace:    cfg.Seed,
-		orphans:  orphans{bits: make([]uint64, cfg.Nodes/64+1)},
+		orphans:  hostSet{bits: make([]uint64, cfg.Nodes/64+1)},
+		stranded: stranded{hostSet: hostSet{bits: make([]uint64, cfg.Nodes/64+1)}},
 	}
 	invariant.Check(s.SetZones(0, DefaultZones()...) == nil, "sim: the default zones are none")
 	s.ResetCensus()

@@ -45,28 +45,30 @@ func (t *stats) healed(wait vtime.Duration, tries uint16) {
 // incidents is how many have begun.
 func (t *stats) incidents() uint64 { return t.waits.n + uint64(t.running-t.attached) }
 
-// up counts a node that starts, without an attachment.
-func (t *stats) up(now vtime.Time) {
+// up counts a node that starts, without an attachment; stranded is how many of those who
+// count as attached are not.
+func (t *stats) up(now vtime.Time, stranded int) {
 	t.running++
 	t.shock.at(now)
-	t.watermark(now)
+	t.watermark(now, stranded)
 }
 
-func (t *stats) down(h *host, now vtime.Time) {
+func (t *stats) down(h *host, now vtime.Time, stranded int) {
 	t.running--
 	t.attached -= toInt(h.is(hostAttached))
 	t.serving -= toInt(h.is(hostServing))
 	t.lost += toInt(h.is(hostServing))
 	t.second -= toInt(h.is(hostSecond))
 	t.shock.at(now)
-	t.watermark(now)
+	t.watermark(now, stranded)
 }
 
-// watermark notes how few, and since when how many, are attached.
-func (t *stats) watermark(now vtime.Time) {
+// watermark notes how few, and since when how many, are attached. Who does not know yet
+// that it has lost all attachments is one of the few only when it does.
+func (t *stats) watermark(now vtime.Time, stranded int) {
 	if t.running > 0 {
 		t.lowest = min(t.lowest, float64(t.attached)/float64(t.running))
-		t.shock.watch(now, t.attached, t.running, t.incidents())
+		t.shock.watch(now, t.attached-stranded, t.running, t.incidents())
 	}
 }
 
@@ -188,7 +190,8 @@ func (s *Sim) ResetCensus() {
 		foretold: t.foretold, foretoldBefore: s.foretold(),
 	}
 	s.offered = make(offered)
-	t.watermark(s.now)
+	s.stranded.silences = nil
+	t.watermark(s.now, s.stranded.n)
 }
 
 // histogram counts numbers in buckets that are 1/32 of an octave wide: a percentile is
