@@ -347,7 +347,8 @@ func (s *Simulation) StartLogin() {
 // reports whether it has come to that; called again, it goes on. The error is that of Run.
 // A rehearsal continues with ResetCensus, so that nothing of this is counted, and a disaster.
 // Before the first Run it starts the network with the supernodes that so many nodes need,
-// which spares the time in which a tier grows.
+// which spares the time in which a tier grows; one of more than 2 000 nodes begins with
+// everybody attached, as it stands after days.
 //
 // A network with a policy like Naive2007 would not come up from everybody's start at once:
 // the real one had grown over years. While WarmUp lasts nodes log in and attach as those of
