@@ -72,7 +72,7 @@ func (s *step) probeFor(h ident.Handle, class wire.Class, nonce uint64) wire.Pro
 // request is what a probe asks of the calendar. A ticket that is not this supernode's,
 // or not that node's, counts for nothing.
 func (s *step) request(m *wire.Probe) slots.Request {
-	q := slots.Request{Class: slots.Class(m.Class), Origin: s.in.Origin, Group: s.in.Group, Load: s.load()}
+	q := slots.Request{Class: slots.Class(m.Class), Origin: s.in.Origin, Group: s.in.Group, Load: s.load(), Within: m.Within}
 	if m.Class != wire.ClassTicket {
 		return q
 	}

@@ -43,9 +43,10 @@ const (
 // Request is what decides about an offer.
 type Request struct {
 	Class  Class
-	Origin uint64      // hash of the asker's address: the offer is good from there only
-	Group  ident.Group // its address group; 0 is unknown and not limited
-	Load   uint8       // this supernode's own utilisation in 1/128
+	Origin uint64         // hash of the asker's address: the offer is good from there only
+	Group  ident.Group    // its address group; 0 is unknown and not limited
+	Load   uint8          // this supernode's own utilisation in 1/128
+	Within vtime.Duration // a slot further away is of no use, and is not taken; 0 for any
 }
 
 // Offer is the answer to a probe.
@@ -141,7 +142,7 @@ func (c *Calendar) Offer(q Request, now vtime.Time, r *seed.Rand) Offer {
 	if limited && c.groups.count(c.secret, q.Group) >= c.span*int64(c.p.GroupShare)/1000 {
 		return c.refusal(q.Class, r)
 	}
-	slot, l, ok := c.pick(q.Class, wait)
+	slot, l, ok := c.pick(&q, wait)
 	if !ok {
 		return c.refusal(q.Class, r)
 	}
@@ -170,10 +171,10 @@ const (
 	extra
 )
 
-// pick takes a place for the class: a make-up slot when an orphan would have to wait for
-// a regular one, else the first regular one that the class may have.
-func (c *Calendar) pick(class Class, wait vtime.Duration) (slot int64, l lane, ok bool) {
-	if wait > 0 && c.credit > 0 && class != Second {
+// pick takes a place for q: a make-up slot when an orphan would have to wait for a regular
+// one, else the first regular one that the class may have, if that is near enough.
+func (c *Calendar) pick(q *Request, wait vtime.Duration) (slot int64, l lane, ok bool) {
+	if wait > 0 && c.credit > 0 && q.Class != Second {
 		for s := c.cur; s < c.cur+c.burst; s++ {
 			if !c.makeup.get(s) {
 				c.makeup.set(s)
@@ -184,15 +185,18 @@ func (c *Calendar) pick(class Class, wait vtime.Duration) (slot int64, l lane, o
 	}
 	c.next = c.free(c.next, 0)
 	slot = c.next
-	if wait > 0 && class != Ticket {
+	if wait > 0 && q.Class != Ticket {
 		c.open = c.free(max(c.open, c.next), c.tickets.fifths)
 		slot = c.open
 	}
-	end := c.cur + c.span
-	if class == Second {
-		end = min(end, c.cur+c.burst+int64(c.p.SecondWait)*c.rate/int64(vtime.Second))
+	within := c.p.Horizon
+	if q.Within > 0 {
+		within = min(within, q.Within)
 	}
-	if slot >= end {
+	if q.Class == Second {
+		within = min(within, c.p.SecondWait)
+	}
+	if slot >= min(c.cur+c.span, c.cur+c.burst+int64(within)*c.rate/int64(vtime.Second)) {
 		return 0, 0, false
 	}
 	c.taken.set(slot)

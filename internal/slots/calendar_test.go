@@ -52,6 +52,9 @@ func TestPromisesAreKept(t *testing.T) {
 			}
 			if r.Intn(3) > 0 {
 				q := Request{Class: Class(r.Intn(3)), Origin: r.Uint64(), Group: ident.Group(r.Intn(4)), Load: uint8(r.Intn(130))}
+				if r.Intn(3) == 0 {
+					q.Within = vtime.Duration(r.Between(0, int64(90*vtime.Second)))
+				}
 				o := c.Offer(q, now, &r)
 				checkOffer(t, o, q, given)
 				if o.OK {
@@ -74,6 +77,8 @@ func checkOffer(t *rapid.T, o Offer, q Request, given map[uint32]bool) {
 	case !o.OK:
 	case o.Wait < 0 || o.Wait > usual.Horizon:
 		t.Fatalf("offer in %d ns, the horizon is %d", o.Wait, usual.Horizon)
+	case q.Within > 0 && o.Wait > q.Within:
+		t.Fatalf("offer in %d ns, within %d was asked for", o.Wait, q.Within)
 	case given[o.Slot]:
 		t.Fatalf("slot %d was given twice", o.Slot)
 	case q.Class == Second && (o.Wait > usual.SecondWait || q.Load >= usual.SecondBelow):
@@ -178,6 +183,30 @@ func TestWorkIsConserved(t *testing.T) {
 	}
 	if worst > 2*usualRate+usualBurst {
 		t.Fatalf("served %d in one second", worst)
+	}
+}
+
+// TestNothingIsTakenInVain: who has a slot elsewhere and asks for a nearer one takes none
+// when there is none.
+func TestNothingIsTakenInVain(t *testing.T) {
+	r := seed.New(2)
+	c := NewCalendar(usual, 0, &r)
+	for range usualBurst + 5*usualRate {
+		c.Offer(Request{Class: Orphan, Origin: r.Uint64()}, 0, &r)
+	}
+	before := c.Backlog(0)
+	for range 1000 {
+		if o := c.Offer(Request{Class: Orphan, Origin: r.Uint64(), Within: 4 * vtime.Second}, 0, &r); o.OK {
+			t.Fatalf("an offer in %d, within 4 s was asked for", o.Wait)
+		}
+	}
+	if c.Backlog(0) != before {
+		t.Errorf("refusals have moved the backlog from %d to %d", before, c.Backlog(0))
+	}
+	for _, within := range []vtime.Duration{6 * vtime.Second, vtime.Hour, 1 << 62, 0} {
+		if o := c.Offer(Request{Class: Orphan, Origin: r.Uint64(), Within: within}, 0, &r); !o.OK || o.Wait > 6*vtime.Second {
+			t.Errorf("within %d: offer %+v, want the slot after 5 s", within, o)
+		}
 	}
 }
 

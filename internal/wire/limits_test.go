@@ -22,7 +22,7 @@ func TestLimits(t *testing.T) {
 		{KindList, 10, 1, ErrValue},
 		{KindList, 15, MaxPeers, ErrLimit},
 		{KindProbe, 10, uint8(ClassSecond), ErrValue},
-		{KindProbe, 23, 0, ErrValue},
+		{KindProbe, 27, 0, ErrValue},
 		{KindProbe, ProbeSize - 1, 0, ErrValue},
 		{KindOffer, 10, uint8(OfferNotServing), ErrValue},
 		{KindOffer, 27, MaxStorm, ErrValue},

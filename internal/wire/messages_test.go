@@ -28,7 +28,7 @@ var messages = [kinds]func(s source) message{
 		return &List{Nonce: nonce(s), Start: yes(s), Wait: pause(s), Peers: peers(s)}
 	},
 	KindProbe: func(s source) message {
-		return &Probe{Nonce: nonce(s), Class: Class(s.code(uint8(ClassSecond))), Ticket: short(s), ID: ident.ID(nonce(s))}
+		return &Probe{Nonce: nonce(s), Class: Class(s.code(uint8(ClassSecond))), Ticket: short(s), ID: ident.ID(nonce(s)), Within: pause(s)}
 	},
 	KindOffer: func(s source) message {
 		return &Offer{
