@@ -240,3 +240,30 @@ func TestLateOffer(t *testing.T) {
 		t.Fatalf("decision %d at %d, want to join 3 now", d, s.Held().Peer)
 	}
 }
+
+// TestWithin: who is asked late is told what is of use: anything while there is nothing,
+// what is as good as a slot that is near, only what is nearer than one that is far away.
+func TestWithin(t *testing.T) {
+	const tie = 2 * vtime.Second
+	r := seed.New(1)
+	var s Seeker
+	s.Ask([]ident.Handle{1, 2, 3}, 1, 9, 0, vtime.Second)
+	if got := s.Within(0, tie); got != 0 {
+		t.Errorf("without an offer: within %v, want any", got)
+	}
+	s.Offered(Offer{Peer: 1, At: vtime.Time(10 * vtime.Second)}, 9, 0, tie, &r)
+	if got := s.Within(vtime.Time(vtime.Second), tie); got != 7*vtime.Second {
+		t.Errorf("9 s before the slot: within %v, want 7 s", got)
+	}
+	s.Offered(Offer{Peer: 2}, 9, 0, tie, &r)
+	if got := s.Within(0, tie); got != tie {
+		t.Errorf("with a slot at once: within %v, want %v", got, tie)
+	}
+	if !s.HasAsked(3) || s.HasAsked(4) || s.Also(3) || !s.Also(4) || !s.HasAsked(4) {
+		t.Error("who has been asked in the round is not known")
+	}
+	s.Extend(vtime.Time(5 * vtime.Second))
+	if s.Deadline() != vtime.Time(5*vtime.Second) {
+		t.Errorf("the round goes on until %v, want 5 s", s.Deadline())
+	}
+}

@@ -1,6 +1,8 @@
 package attach
 
 import (
+	"slices"
+
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/invariant"
 	"github.com/ada420b6/overlay/internal/seed"
@@ -99,25 +101,17 @@ func (s *Seeker) Far(now vtime.Time, tie vtime.Duration) bool {
 	return s.Phase == Asking && now >= s.until && s.offers > 0 && s.held.At > now.Add(tie)
 }
 
-// Lone reports whether the round is over with one offer only, that is further away than
-// tie: there is no choice yet.
-func (s *Seeker) Lone(now vtime.Time, tie vtime.Duration) bool {
-	return s.offers == 1 && s.Far(now, tie)
-}
-
 // Longer gives the round as long again as it has taken, for one who was asked late.
 func (s *Seeker) Longer(now vtime.Time) { s.until = now.Add(now.Sub(s.began) + graceful) }
+
+// Extend lets the round go on until t, if nothing comes before.
+func (s *Seeker) Extend(t vtime.Time) { s.until = t }
 
 // Also adds h to those asked in the round under way, and reports whether it is to be sent
 // a probe: there is room, and it was not asked yet.
 func (s *Seeker) Also(h ident.Handle) bool {
-	if s.Phase != Asking || s.asked == MaxAsked {
+	if s.Phase != Asking || s.asked == MaxAsked || s.HasAsked(h) {
 		return false
-	}
-	for _, x := range s.Asked() {
-		if x == h {
-			return false
-		}
 	}
 	s.cands[s.asked] = h
 	s.asked++
@@ -126,6 +120,19 @@ func (s *Seeker) Also(h ident.Handle) bool {
 
 // Asked returns who was asked in this round.
 func (s *Seeker) Asked() []ident.Handle { return s.cands[:s.asked] }
+
+// HasAsked reports whether h was asked in this round.
+func (s *Seeker) HasAsked(h ident.Handle) bool { return slices.Contains(s.Asked(), h) }
+
+// Within is how far away a slot may be to be of use to one who is asked now, 0 for any:
+// what is as good as the best offer so far may be drawn, if that is soon; if it is far
+// away, only what is nearer.
+func (s *Seeker) Within(now vtime.Time, tie vtime.Duration) vtime.Duration {
+	if s.Phase != Asking || s.offers == 0 {
+		return 0
+	}
+	return max(tie, s.held.At.Sub(now)-tie)
+}
 
 // Silent reports whether the i-th of Asked has not answered.
 func (s *Seeker) Silent(i int) bool { return s.answered&(1<<i) == 0 }

@@ -192,16 +192,22 @@ func (s *step) onKeepaliveAck() {
 func (s *step) onNotAttached() {
 	var m wire.NotAttached
 	i := s.n.holds(s.in.From)
-	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) || i < 0 || s.n.at[i].token != m.Token {
+	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) || i < 0 || m.Token != 0 && s.n.at[i].token != m.Token {
+		return
+	}
+	if m.Token == 0 {
+		s.n.at[i].alive.Doubt(s.now)
 		return
 	}
 	s.drop(i)
+	s.n.at[1-i].alive.Doubt(s.now)
 }
 
 // forgotten means that peer's machine knows nothing of the session: it has rebooted.
 func (s *step) forgotten(peer ident.Handle) {
 	if i := s.n.holds(peer); i >= 0 {
 		s.drop(i)
+		s.n.at[1-i].alive.Doubt(s.now)
 	}
 	if s.env.Calls != nil {
 		s.env.Calls.lost(peer, s.now)

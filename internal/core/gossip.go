@@ -417,11 +417,20 @@ func (s *step) expire() {
 	}
 }
 
+// A supernode is new for three times AskDead, 30 s, and asks ten times as often meanwhile.
+const youth, youthHaste = 3, 10
+
 // askRemembered asks one supernode of the host cache that the roster lacks: two tiers
 // that grew apart after a disaster find together through what their members remember.
+// A new supernode asks oftener: who is remembered comes back in the same seconds, and what
+// the one half of the tier does not know of the other, the orphans do not hear of either.
 func (s *step) askRemembered() {
 	sn := s.env.Super
-	sn.askAt = s.now.Add(s.p.AskDead/2 + vtime.Duration(s.n.rng.Between(0, int64(s.p.AskDead))))
+	every := s.p.AskDead
+	if s.now.Sub(sn.since) < youth*every {
+		every /= youthHaste
+	}
+	sn.askAt = s.now.Add(every/2 + vtime.Duration(s.n.rng.Between(0, int64(every))))
 	cache := attach.Cache(s.env.Cache)
 	if cache.Len() == 0 {
 		return

@@ -37,13 +37,7 @@ func (s *step) seekDue() {
 	if n.seek.Phase == attach.Idle {
 		n.seek.Rest(s.now)
 	}
-	if h := n.hint; h != ident.None && n.seek.Lone(s.now, s.p.OfferTie) && n.budget.Left(s.now, s.p.PacketBudget) > 1 {
-		n.hint = ident.None
-		if s.askAlso(h) {
-			n.seek.Longer(s.now)
-		}
-	}
-	if class == wire.ClassOrphan && n.seek.Far(s.now, s.p.OfferTie) && s.rejoin() {
+	if n.seek.Far(s.now, s.p.OfferTie) && s.seekNearer(class) {
 		return
 	}
 	// A round can fail at once, and the next one begin at once, but each begun round
@@ -62,23 +56,53 @@ func (s *step) seekDue() {
 	}
 }
 
+// seekNearer lets a round go on that has brought slots far away only: of those who are
+// named with them one after the other is asked, as the budget allows, since supernodes
+// that have only just begun have nothing to do while those whom everybody remembers are
+// booked for seconds. It reports whether this node serves now instead.
+func (s *step) seekNearer(class wire.Class) bool {
+	n := s.n
+	if h := n.hint; h != ident.None && n.budget.Left(s.now, s.p.PacketBudget) > 1 {
+		n.hint = ident.None
+		if s.askAlso(h) {
+			n.seek.Longer(s.now)
+			return false
+		}
+	}
+	if class == wire.ClassOrphan && s.rejoin() {
+		return true
+	}
+	if n.hint != ident.None { // there is somebody to ask, and no packet to ask with
+		n.seek.Extend(vtime.Earlier(n.budget.Next(s.now, s.p.PacketBudget, roundLeast), n.seek.Held().At))
+	}
+	return false
+}
+
 // probeShare is the part of Patience that an answer to a probe is waited for: it takes
 // two ways and no work.
 const probeShare = 3
 
-// roundLeast is what the budget must hold before a round begins: a request to a login
-// server, a probe, and the attach that it may lead to. A node that has just started, and
-// was answered by nobody in a round of ProbeMax, has spent the budget and is back before
-// everybody else, or cut off. From then on a round waits for more, a share of the minute's
-// packets, 5 of 30: as many supernodes are asked a minute in half as many rounds, with
-// fewer requests to login servers. Who ran when he lost his supernodes does not wait: most
-// of the others run as well, and some of them serve by the next round.
-const roundLeast, deafShare = 3, 6
+// roundLeast is what the budget must hold before a round begins: a probe and the attach
+// that it may lead to. Who has little left asks one at a time, and two when nobody has
+// answered for long: then it is a matter of asking many, and not of asking soon. A node
+// that has just started, and was answered by nobody in a round of ProbeMax, has spent the
+// budget and is back before everybody else, or cut off. From then on a round waits for more,
+// a share of the minute's packets, 5 of 30: as many supernodes are asked a minute in half as
+// many rounds, with fewer requests to login servers. Who ran when he lost his supernodes
+// does not wait: most of the others run as well, and some of them serve by the next round.
+const roundLeast, deafShare = 2, 6
 
-// roundCost is what the budget must hold before the next round begins.
-func (n *Node) roundCost(p *Policy) int {
-	if n.first && n.deserted(p) {
-		return max(roundLeast, p.PacketBudget/deafShare)
+// roundCost is what the budget must hold before the next round begins. The search for a
+// second attachment leaves two thirds of it: what took one attachment may take the other.
+func (n *Node) roundCost(env *Env) int {
+	p := env.Policy
+	switch {
+	case n.lasting() > 0:
+		return max(roundLeast, p.PacketBudget/3)
+	case n.first && n.deserted(p):
+		return max(roundLeast+1, p.PacketBudget/deafShare)
+	case n.asksLogin(env), n.seek.Quiet() >= p.QuickRounds:
+		return roundLeast + 1
 	}
 	return roundLeast
 }
@@ -100,8 +124,16 @@ func (s *step) answerWait() vtime.Duration {
 }
 
 // listEvery is in how many fruitless rounds a login server is asked as well, once it is:
-// were it each, a dead one would cost half of the packets that find the living.
+// were it each, a dead one would cost half of the packets that find the living. With the
+// name of somebody who may serve in hand there is better use for a packet.
 const listEvery = 2
+
+// asksLogin reports whether the next round asks a login server as well.
+func (n *Node) asksLogin(env *Env) bool {
+	p := env.Policy
+	lost := n.seek.Quiet() >= p.LoginRounds || n.fruitless >= uint8(p.LoginRounds) || attach.Cache(env.Cache).Len() == 0
+	return n.lasting() == 0 && lost && n.hint == ident.None && int(n.fruitless)%listEvery == 0 && len(env.Logins) > 0
+}
 
 // stormSecond is the storm level from which nobody asks for a second attachment.
 const stormSecond = 2
@@ -114,7 +146,7 @@ func (s *step) secondPause() vtime.Duration {
 // round asks some supernodes for a slot.
 func (s *step) round(class wire.Class) {
 	n := s.n
-	if next := n.budget.Next(s.now, s.p.PacketBudget, n.roundCost(s.p)); next > s.now {
+	if next := n.budget.Next(s.now, s.p.PacketBudget, n.roundCost(s.env)); next > s.now {
 		n.seek.Rest(next)
 		return
 	}
@@ -126,14 +158,13 @@ func (s *step) round(class wire.Class) {
 	if class == wire.ClassOrphan && s.resume() {
 		return
 	}
-	quiet := n.seek.Quiet()
-	lost := quiet >= s.p.LoginRounds || n.fruitless >= uint8(s.p.LoginRounds) || attach.Cache(s.env.Cache).Len() == 0
-	if class == wire.ClassOrphan && lost && int(n.fruitless)%listEvery == 0 && len(s.env.Logins) > 0 {
+	if n.asksLogin(s.env) {
 		s.askList()
 		left--
 	}
 	width := s.p.ProbeWidth
-	if class == wire.ClassOrphan {
+	allAnswered := n.seek.Complete() && len(n.seek.Asked()) >= width // in the last round
+	if class == wire.ClassOrphan && !allAnswered {
 		width = min(s.p.ProbeMax, s.p.ProbeWidth<<min(n.seek.Deaf(), 8))
 	}
 	var buf [attach.MaxAsked]ident.Handle
@@ -158,7 +189,7 @@ func (s *step) candidates(dst []ident.Handle, want int) []ident.Handle {
 		dst = append(dst, n.hint)
 	}
 	n.hint = ident.None
-	if n.seek.Quiet() > 0 || n.count() > 0 {
+	if (n.seek.Quiet() > 0 || n.count() > 0) && (want > 1 || n.seek.Quiet()%2 > 0) {
 		dst = s.heirs(dst, want)
 	}
 	anchors := 0
@@ -250,7 +281,8 @@ func (s *step) roundFailed(class wire.Class) {
 		// silent until now may be there again.
 		wait = vtime.Duration(r.Between(0, int64(s.p.BackoffMin)))
 	case quiet > 0 && n.seek.Complete():
-		wait = vtime.Duration(r.Between(0, int64(s.untilServed(quiet-n.seek.Deaf()))))
+		most := int64(s.untilServed(quiet - n.seek.Deaf()))
+		wait = vtime.Duration(r.Between(most/2, most))
 	case quiet < s.p.QuickRounds:
 		wait = vtime.Duration(r.Between(0, int64(s.p.BackoffMin)))
 	default:
@@ -261,8 +293,9 @@ func (s *step) roundFailed(class wire.Class) {
 
 // untilServed bounds the pause after rounds in which everybody has answered, and nobody
 // serves: all have rebooted. They are the right ones to ask, one of them will serve or
-// know who does in a moment. Such a round takes no time, so that its pause has to: with
-// the short ones of a silent round the budget would be gone before the tier is back.
+// know who does in a moment. Such a round takes no time, so that its pause has to, half of
+// the bound at least: with the short ones of a silent round the budget would be gone before
+// the tier is back.
 func (s *step) untilServed(rounds int) vtime.Duration {
 	return min(s.p.BackoffMin<<min(max(0, rounds-2), 16), s.p.BackoffMax)
 }
@@ -333,17 +366,20 @@ func (s *step) askAlso(h ident.Handle) bool {
 		return false
 	}
 	m := s.probeFor(h, wire.Class(n.seek.Class), n.seek.Nonce)
+	m.Within = n.seek.Within(s.now, s.p.OfferTie)
 	s.out.sendPlain(h, m.Append(s.out.begin(), s.env.Book))
 	n.budget.Spend(1)
 	return true
 }
 
-// suggest keeps the first of peers, which was drawn by how much it can hold, to be asked in
-// the next round.
+// suggest keeps the first of peers, which was drawn by how much it can hold, to be asked
+// next: the first that has not been asked in this round.
 func (s *step) suggest(peers []ident.Handle) {
+	n := s.n
 	for _, h := range peers {
-		if s.n.hint == ident.None && h != s.n.self && s.n.holds(h) < 0 {
-			s.n.hint = h
+		none := n.hint == ident.None || n.seek.HasAsked(n.hint)
+		if none && h != n.self && n.holds(h) < 0 && !n.seek.HasAsked(h) {
+			n.hint = h
 		}
 	}
 }

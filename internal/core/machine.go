@@ -339,15 +339,14 @@ func (s *step) notServing(k wire.Kind) {
 			s.sayNotAttached(m.Token)
 		}
 	case wire.KindPing:
-		if s.n.count() == 0 && s.n.hint == ident.None { // an orphan has found one that serves
-			s.n.hint = s.in.From
-		}
+		s.foundBy(s.in.From)
 		// Whoever pings takes this node for a supernode, which it was before it rebooted
 		// or stepped down: its own word spares the tier the doubt.
 		var m wire.News
 		m.Notices.Add(wire.Notice{Peer: s.n.self, Inc: s.n.inc, State: wire.Left})
 		s.out.send(s.in.From, m.Append(s.out.begin(), s.env.Book), false)
 	case wire.KindNews:
+		s.foundBy(s.in.From)
 		// A supernode looks for others, perhaps of a tier that it has lost: here are some.
 		var m wire.List
 		for i := range s.n.at {
@@ -358,6 +357,14 @@ func (s *step) notServing(k wire.Kind) {
 		}
 	default:
 		s.n.bad++
+	}
+}
+
+// foundBy notes that an orphan has been turned to by h, which serves: it asks there next,
+// and names it to whoever asks.
+func (s *step) foundBy(h ident.Handle) {
+	if s.n.count() == 0 && s.n.hint == ident.None {
+		s.n.hint = h
 	}
 }
 

@@ -161,11 +161,11 @@ func (n *Node) standsIn(p *Policy) bool {
 
 // heirs appends one of the standbys of the supernodes that this node has lost, in turn if
 // there are two: they may have rebooted with everybody else, and must not take the places
-// of all others in every round.
+// of all others in every round. Who can ask one only is asked to call this every other round.
 func (s *step) heirs(dst []ident.Handle, want int) []ident.Handle {
 	n := s.n
 	for k := range n.heirs {
-		i := (n.seek.Quiet() + k) % len(n.heirs)
+		i := (n.seek.Quiet()/2 + k) % len(n.heirs)
 		h := n.heirs[i]
 		if h != ident.None && n.at[i].peer == ident.None && len(dst) < want && n.holds(h) < 0 && (len(dst) == 0 || dst[0] != h) {
 			return append(dst, h)

@@ -36,7 +36,7 @@ func (n *Node) Standing(env *Env, now vtime.Time) Standing {
 	left := budget.Left(now, env.Policy.PacketBudget)
 	t := Standing{
 		Phase: n.seek.Phase, Until: n.seek.Deadline(), InVain: int(n.fruitless),
-		Budget: left, Spent: left < n.roundCost(env.Policy),
+		Budget: left, Spent: left < n.roundCost(env),
 		Needs:   !n.certified || env.Policy.LoginFirst && n.login.phase != enrolled,
 		Applies: n.login.phase == applying, LoginAt: n.login.deadline(),
 		Leaving: n.leaving, LeavesBy: vtime.Never,
