@@ -80,7 +80,8 @@ func TestExplainAll(t *testing.T) {
 				places, guests = places+len(x.Attached), guests+x.Held
 				checkExplanation(t, s, i, &x)
 			}
-			if k == 190 && !old && (places != guests || places < 250) {
+			// Whose goodbye is lost is held until it has been silent for 31 s.
+			if k == 190 && !old && (places > guests || guests > places+3 || places < 250) {
 				t.Errorf("%d attachments as the nodes say, %d as the supernodes do", places, guests)
 			}
 		}
