@@ -7,8 +7,8 @@
 // processes with the most supernodes are killed with SIGKILL at the same moment; 5 s
 // later these 5 are started again, the login server is not. Then it measures how long it
 // takes until every node says that it is attached, and until every node has answered a
-// call by its name from a node that was not killed. It says when the aim of 15 s was missed,
-// and ends with an error after 30 s, or when a node sent too much or a process grew too large.
+// call by its name from a node that was not killed. It ends with an error when the last is
+// attached after more than 15 s, or when a node sent too much or a process grew too large.
 package main
 
 import (
