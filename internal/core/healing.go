@@ -318,9 +318,6 @@ func (s *step) onOffer() {
 	if m.Status != wire.OfferSlot {
 		if m.Status == wire.OfferNotServing {
 			attach.Cache(s.env.Cache).Bad(s.in.From)
-			if n.lasting() > 0 && len(m.Peers.All()) > 0 {
-				s.noHeir(s.in.From) // an orphan may need it yet
-			}
 			s.askInstead(m.Peers.All())
 		} else {
 			s.suggest(m.Peers.All())

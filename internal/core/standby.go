@@ -174,15 +174,6 @@ func (s *step) heirs(dst []ident.Handle, want int) []ident.Handle {
 	return dst
 }
 
-// noHeir forgets a standby that does not serve and need not, since it is attached.
-func (s *step) noHeir(h ident.Handle) {
-	for i := range s.n.heirs {
-		if s.n.heirs[i] == h {
-			s.n.heirs[i] = ident.None
-		}
-	}
-}
-
 // heirless reports whether attachment i has not told who takes its place.
 func (n *Node) heirless(i int) bool { return n.heirs[i] == ident.None }
 
