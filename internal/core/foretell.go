@@ -124,7 +124,7 @@ func (sn *Supernode) Leaving() bool { return sn.leaveBy != vtime.Never }
 
 // HasRecord reports whether all that a put of r from peer would do is to renew the record.
 func (sn *Supernode) HasRecord(peer ident.Handle, r wire.Record, now vtime.Time) bool {
-	if _, ok := sn.roster.Lookup(peer); !ok {
+	if !sn.roster.Has(peer) {
 		return false
 	}
 	held, ok := sn.store.Get(r.Name, now)

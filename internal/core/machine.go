@@ -249,7 +249,7 @@ func (s *step) mayReach(k wire.Kind) bool {
 // has in its roster.
 func (s *step) known(h ident.Handle) bool {
 	if s.env.Super != nil { // the roster is the quickest to look into
-		if _, ok := s.env.Super.roster.Lookup(h); ok {
+		if s.env.Super.roster.Has(h) {
 			return true
 		}
 	} else if s.n.seek.Held().Peer == h {

@@ -142,7 +142,7 @@ func (s *step) onPut() {
 		return
 	}
 	a := wire.PutAck{ID: m.ID}
-	if _, ok := sn.roster.Lookup(s.in.From); !ok {
+	if !sn.roster.Has(s.in.From) {
 		// The records are signed, but who may fill the store is a matter of the tier:
 		// the two find out about each other first.
 		a.Status = wire.PutNotMember

@@ -217,7 +217,7 @@ func (s *step) onDialBackRequest() {
 		return
 	}
 	// Only a member may send us to an address, and one packet of 10 bytes goes there.
-	if _, ok := s.env.Super.roster.Lookup(s.in.From); !ok || m.Target == s.n.self {
+	if !s.env.Super.roster.Has(s.in.From) || m.Target == s.n.self {
 		s.n.bad++
 		return
 	}

@@ -266,7 +266,7 @@ const meetEvery = vtime.Second / 4
 // apart find together wherever anybody knows both.
 func (s *step) meet(h ident.Handle) {
 	sn := s.env.Super
-	if _, ok := sn.roster.Lookup(h); ok || h == ident.None || h == s.n.self || s.now < sn.meetAt {
+	if h == ident.None || sn.roster.Has(h) || h == s.n.self || s.now < sn.meetAt {
 		return
 	}
 	sn.meetAt = s.now.Add(meetEvery)

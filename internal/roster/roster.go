@@ -73,7 +73,10 @@ func (r *Roster) Lookup(h ident.Handle) (m Member, ok bool) {
 	return Member{}, false
 }
 
-// Touch reads what Lookup will.
+// Has reports whether anything is believed of h.
+func (r *Roster) Has(h ident.Handle) bool { return r.table.findPeer(h) >= 0 }
+
+// Touch reads what Has will.
 func (r *Roster) Touch(h ident.Handle) uint64 { return uint64(r.table.findPeer(h)) }
 
 // LookupID returns what is believed of the member with this ID.

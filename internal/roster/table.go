@@ -87,7 +87,7 @@ func (t *table) findID(id ident.ID) int {
 }
 
 // findPeer returns the row number of h, or -1.
-func (t *table) findPeer(h ident.Handle) int { return t.byPeer.find(h, t.rows) }
+func (t *table) findPeer(h ident.Handle) int { return t.byPeer.find(h) }
 
 // insert adds a row that no order knows yet, in the class of its note, and returns
 // its number.
@@ -108,7 +108,7 @@ func (t *table) remove(i int) {
 	t.swap(i, last)
 	pid := t.seekID(t.rows[last].id())
 	t.byID = append(t.byID[:pid], t.byID[pid+1:]...)
-	t.byPeer.remove(t.rows[last].peer, t.rows)
+	t.byPeer.remove(t.rows[last].peer)
 	t.rows = t.rows[:last]
 }
 
@@ -135,11 +135,10 @@ func (t *table) swap(i, j int) {
 	}
 	a, b := &t.rows[i], &t.rows[j]
 	ida, idb := t.seekID(a.id()), t.seekID(b.id())
-	pa, _ := t.byPeer.place(a.peer, t.rows)
-	pb, _ := t.byPeer.place(b.peer, t.rows)
 	*a, *b = *b, *a
 	t.byID[ida], t.byID[idb] = uint32(j), uint32(i)
-	t.byPeer[pa], t.byPeer[pb] = uint32(j)+1, uint32(i)+1
+	t.byPeer.moved(a.peer, i)
+	t.byPeer.moved(b.peer, j)
 	if a.state() == Suspect {
 		t.suspects[a.value()].row = uint32(i)
 	}
@@ -162,7 +161,7 @@ func (t *table) member(i int) Member {
 }
 
 // grown makes room for one more at the end of s. It adds an eighth where append would
-// add a quarter or more: the slack is counted in the 32 bytes per member.
+// add a quarter or more: the slack is counted in the 38 bytes per member.
 func grown[T any](s []T) []T {
 	if len(s) < cap(s) {
 		return s
