@@ -73,6 +73,9 @@ func (a *arena) bytes() (n int) {
 	return n
 }
 
+// arenaBytes is the unit in which the collector takes memory from the system.
+const arenaBytes = 64 << 20
+
 // large returns a slice of n zero values, on large pages where the system gives them.
 func large[T any](n int) []T {
 	s := make([]T, n)

@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"slices"
+	"unsafe"
+
 	"github.com/ada420b6/overlay/internal/core"
 	"github.com/ada420b6/overlay/internal/vtime"
 )
@@ -60,6 +63,19 @@ func (h *host) set(s hostState, on bool) {
 type hung[T any] struct {
 	list []*T
 	free []uint32
+
+	advised []uintptr // where parts of memory begin that large pages were asked for
+}
+
+// advise asks for large pages for the memory in which the values lie, and what they hold.
+func (t *hung[T]) advise() {
+	for _, v := range t.list {
+		at := uintptr(unsafe.Pointer(v))
+		near := func(begin uintptr) bool { return begin <= at && at-begin < arenaBytes }
+		if v != nil && !slices.ContainsFunc(t.advised, near) {
+			t.advised = append(t.advised, adviseAround(unsafe.Pointer(v)))
+		}
+	}
 }
 
 func (t *hung[T]) get(place uint32) *T {

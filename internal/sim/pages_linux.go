@@ -19,3 +19,18 @@ func adviseLarge(p unsafe.Pointer, n uintptr) {
 	whole := (n - skip) &^ (pageBytes - 1)
 	_ = syscall.Madvise(unsafe.Slice((*byte)(unsafe.Add(p, skip)), whole), syscall.MADV_HUGEPAGE)
 }
+
+// madvCollapse moves what is there to large pages now (Linux 6.1); else they come by and by.
+const madvCollapse = 25
+
+// adviseAround asks for large pages for the part of the collector's memory that p lies in,
+// and returns where that part begins. What supernodes have, tables of some kilobytes each,
+// is there.
+func adviseAround(p unsafe.Pointer) uintptr {
+	begin := uintptr(p) &^ (arenaBytes - 1)
+	for _, advice := range []uintptr{syscall.MADV_HUGEPAGE, madvCollapse} {
+		// Parts of it may not be in use: the system says so, and has done the others.
+		_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, begin, arenaBytes, advice)
+	}
+	return begin
+}

@@ -52,9 +52,10 @@ type Sim struct {
 	patched  []bool // who was taken by a ring: see RebootRing
 	oracle   *oracle
 	tracer   *tracer
-	broken   error  // the first violation; nothing runs after it
-	atOnce   int    // events at this very moment
-	gone     bool   // the machine that is being stepped has left
+	broken   error // the first violation; nothing runs after it
+	atOnce   int   // events at this very moment
+	gone     bool  // the machine that is being stepped has left
+	advise   vtime.Time
 	touched  uint64 // of no meaning: what was read by fetch has to go somewhere
 
 	// What was foretold, nil when nothing is: see foretell.go.
@@ -157,6 +158,10 @@ func (s *Sim) Now() vtime.Time { return s.now }
 // after which the simulation stands still.
 func (s *Sim) Run(d vtime.Duration) error {
 	s.end = s.now.Add(d)
+	if s.now >= s.advise {
+		s.advise = s.now.Add(adviseEvery)
+		s.supers.advise()
+	}
 	for s.broken == nil {
 		e := s.queue.pop(s.end)
 		if e == nil {
@@ -170,6 +175,9 @@ func (s *Sim) Run(d vtime.Duration) error {
 	}
 	return s.broken
 }
+
+// adviseEvery is how often it is looked whether supernodes lie in memory that is new.
+const adviseEvery = 10 * vtime.Second
 
 // RunUntil runs until cond holds, asked every 10 ms of virtual time, and reports
 // whether it did within max.
