@@ -136,5 +136,13 @@ func (sn *Supernode) Renew(r wire.Record, now vtime.Time) {
 	sn.store.Put(directory.Record(r), nil, now)
 }
 
+// PutOff has a record that this supernode keeps alive put again by d later.
+func (sn *Supernode) PutOff(r wire.Record, d vtime.Duration, now vtime.Time) {
+	sn.fresh.PutOff(r.Name, d)
+	if held, ok := sn.store.Get(r.Name, now); ok && held == directory.Record(r) { // it is a replica itself
+		sn.Renew(r, now.Add(d))
+	}
+}
+
 // Renewed ends a put of this supernode, as the ack would.
 func (sn *Supernode) Renewed(id uint32, by ident.Handle) { sn.puts.Ack(id, by) }

@@ -113,6 +113,13 @@ func (h *Held) Settle(name ident.NameID, to Ranking, due vtime.Time) {
 	}
 }
 
+// PutOff puts a user's next refresh off by d.
+func (h *Held) PutOff(name ident.NameID, d vtime.Duration) {
+	if u := h.users.get(name); u != nil && !u.fresh {
+		u.due = u.due.Add(d)
+	}
+}
+
 // Remove lets a user go; its record expires at the replicas by itself.
 func (h *Held) Remove(name ident.NameID) { h.users.delete(name) }
 

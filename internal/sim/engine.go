@@ -112,6 +112,9 @@ func (s *Sim) step(i uint32) {
 	for k := range s.out.List {
 		s.carryOut(i, &s.out.List[k])
 	}
+	if s.renewing.all {
+		s.renewedAll(i)
+	}
 	if s.naps != nil && int(i) < s.cfg.Nodes {
 		s.foresee(i, h, ack)
 	}

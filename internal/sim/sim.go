@@ -56,6 +56,7 @@ type Sim struct {
 	atOnce   int   // events at this very moment
 	gone     bool  // the machine that is being stepped has left
 	advise   vtime.Time
+	renewing renewing
 	touched  uint64 // of no meaning: what was read by fetch has to go somewhere
 
 	// What was foretold, nil when nothing is: see foretell.go.
