@@ -354,19 +354,23 @@ func (s *step) onPublish() {
 	s.out.send(s.in.From, a.Append(s.out.begin(), s.env.Book), false)
 }
 
-// sweepShare is how many seconds a sweep through all attachments takes.
-const sweepShare = 4
+// A part of the attachments is looked through every sweepEvery, one in sweepParts: all of
+// them within 4 s.
+const (
+	sweepEvery = 2 * vtime.Second
+	sweepParts = 2
+)
 
 // servingDue drops attachments that have been silent for longer than a living node's
-// can be, some each second.
+// can be, some every two seconds.
 func (s *step) servingDue() {
 	sn := s.env.Super
 	s.queueDue()
 	if s.now < sn.sweepAt {
 		return
 	}
-	sn.sweepAt = s.now.Add(vtime.Second)
-	for range len(sn.held)/sweepShare + 1 {
+	sn.sweepAt = s.now.Add(sweepEvery)
+	for range len(sn.held)/sweepParts + 1 {
 		if len(sn.held) == 0 {
 			break
 		}

@@ -111,7 +111,7 @@ func (s *step) promote() {
 func (s *step) newSupernode() *Supernode {
 	n, p := s.n, s.p
 	sn := &Supernode{since: s.now, leaveBy: vtime.Never, stormAt: s.now.Add(-p.DemoteCalm)}
-	sn.sweepAt = s.now.Add(vtime.Second)
+	sn.sweepAt = s.now.Add(sweepEvery)
 	if n.wasSuper && p.ServeDelay > 0 {
 		sn.queue.opens = s.now.Add(p.ServeDelay)
 	}
