@@ -184,6 +184,7 @@ func (s *step) onKeepaliveAck() {
 	}
 	s.learn(m.Peers.All())
 	s.heardTier(m.Storm, m.Tier)
+	s.called(m.Storm)
 	if s.n.holds(s.in.From) == i { // it may have been promoted at that word
 		s.checkEarly(i)
 	}

@@ -56,18 +56,25 @@ func (s *step) seekDue() {
 	}
 }
 
-// seekNearer lets a round go on that has brought slots far away only: of those who are
-// named with them one after the other is asked, as the budget allows, since supernodes
-// that have only just begun have nothing to do while those whom everybody remembers are
-// booked for seconds. It reports whether this node serves now instead.
+// seekNearer lets a round go on that has brought slots far away only: the standbys of
+// supernodes that this node has lost, and those who are named with the slots, are asked one
+// after the other, as the budget allows, since supernodes that have only just begun have
+// nothing to do while those whom everybody remembers are booked for seconds. The standbys
+// come first: the few who have outlived a disaster name others of whom they have not
+// noticed yet that they are dead. It reports whether this node serves now instead.
 func (s *step) seekNearer(class wire.Class) bool {
 	n := s.n
-	if h := n.hint; h != ident.None && n.budget.Left(s.now, s.p.PacketBudget) > 1 {
-		n.hint = ident.None
-		if s.askAlso(h) {
-			n.seek.Longer(s.now)
+	for k := range n.heirs {
+		if n.at[k].peer == ident.None && s.seekAt(n.heirs[k]) {
 			return false
 		}
+	}
+	h := n.hint
+	if n.budget.Left(s.now, s.p.PacketBudget) > 1 {
+		n.hint = ident.None
+	}
+	if s.seekAt(h) {
+		return false
 	}
 	if class == wire.ClassOrphan && s.rejoin() {
 		return true
@@ -76,6 +83,16 @@ func (s *step) seekNearer(class wire.Class) bool {
 		n.seek.Extend(vtime.Earlier(n.budget.Next(s.now, s.p.PacketBudget, roundLeast), n.seek.Held().At))
 	}
 	return false
+}
+
+// seekAt asks h as well and waits for its answer, and reports whether it does.
+func (s *step) seekAt(h ident.Handle) bool {
+	n := s.n
+	if h == ident.None || n.holds(h) >= 0 || n.budget.Left(s.now, s.p.PacketBudget) <= 1 || !s.askAlso(h) {
+		return false
+	}
+	n.seek.Longer(s.now)
+	return true
 }
 
 // probeShare is the part of Patience that an answer to a probe is waited for: it takes

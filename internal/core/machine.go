@@ -47,6 +47,7 @@ type Node struct {
 	wasSuper  bool // it was a supernode when it last went down
 	leaving   bool
 	standby   uint8 // its rank among its supernode's standbys, 0 when it is none
+	asked     uint8 // orphans that have taken it for a supernode since its own were heard of
 	fruitless uint8 // rounds in a row that brought no attachment, whoever answered
 	dry       bool  // the last round found nobody to ask
 	first     bool  // no attachment has stood since the start: anchors are asked first
@@ -317,6 +318,9 @@ func (s *step) notServing(k wire.Kind) {
 		var m wire.Probe
 		if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
 			return
+		}
+		if m.Class != wire.ClassSecond {
+			s.askedByOrphan()
 		}
 		o := wire.Offer{Nonce: m.Nonce, Status: wire.OfferNotServing}
 		for i := range s.n.at {

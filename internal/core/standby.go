@@ -85,6 +85,39 @@ func (s *step) chooseStandby() int {
 	return best
 }
 
+// calledBy is how many orphans must ask a node that could serve before it thinks of it.
+const calledBy = 3
+
+// askedByOrphan notes that an orphan takes this node for one that serves: it was named as a
+// standby, or it served before it rebooted. When many supernodes die and a few live, the
+// standbys find these first, and have no cause to serve, while everybody else waits at them
+// for a slot; so who is asked again and again asks its own supernodes at once whether there
+// is a storm. Their word it must be: orphans cost whoever wants to call nodes to serve
+// nothing.
+func (s *step) askedByOrphan() {
+	n := s.n
+	if !n.able() || n.count() == 0 || n.asked >= calledBy {
+		return
+	}
+	if n.asked++; n.asked < calledBy {
+		return
+	}
+	for i := range n.at {
+		if n.at[i].peer != ident.None {
+			s.check(i)
+		}
+	}
+}
+
+// called lets a node serve that orphans have asked, since its supernodes tell of a storm.
+func (s *step) called(storm uint8) {
+	n := s.n
+	if n.asked >= calledBy && storm > 0 && n.able() && s.env.Super == nil {
+		s.promote()
+	}
+	n.asked = 0
+}
+
 // sayStandby tells a node of the standby that it may turn to.
 func (s *step) sayStandby(h *holding) {
 	if m := s.standbyFor(h); m.Rank > 0 || len(m.Peers.All()) > 0 {
