@@ -27,9 +27,13 @@ type Config struct {
 	// Send sends a packet. The slice is valid only during the call, which may come from
 	// several goroutines at once.
 	Send func(to netip.AddrPort, packet []byte)
-	// Wanted says that a way to the peer is wanted: there is none, or nothing comes back
-	// on it. It must not block, and may be called from several goroutines at once.
+	// Wanted says that a way to the peer is wanted: there is none, or none that works.
+	// Silent says that probes on one of its ways are not answered. Both must not block,
+	// nor call the Conn, and may be called from several goroutines at once.
 	Wanted func(peer ident.Key)
+	Silent func(peer ident.Key, channel uint64, via ident.Key)
+	// Secret returns what only this node and the owner of a session key can compute.
+	Secret func(peer ident.Key) ([32]byte, error)
 }
 
 // Conn is the virtual PacketConn. Its addresses are stream.Addr values, of which only
@@ -40,6 +44,8 @@ type Conn struct {
 	loopback net.Addr
 	send     func(netip.AddrPort, []byte)
 	wanted   func(ident.Key)
+	silent   func(ident.Key, uint64, ident.Key)
+	secret   func(ident.Key) ([32]byte, error)
 	start    time.Time
 
 	queue       chan received
@@ -67,10 +73,11 @@ type Counters struct {
 	WrongSource    uint64 // received on a channel, but not from its relay
 	QueueFull      uint64 // received faster than read
 	TableFull      uint64 // ways not taken because there are MaxPeers peers
+	BadProbe       uint64 // probes and echoes that the peer did not make, or that nobody waits for
 }
 
 type counters struct {
-	noRoute, oversized, unknown, source, queue, full atomic.Uint64
+	noRoute, oversized, unknown, source, queue, full, probe atomic.Uint64
 }
 
 // ErrAddr is the error of WriteTo for an address that is not a stream.Addr.
@@ -78,13 +85,15 @@ var ErrAddr = errors.New("path: not an overlay address")
 
 // New returns a Conn without any ways.
 func New(c Config) *Conn {
-	invariant.Check(c.Send != nil && c.Wanted != nil, "path: Config needs Send and Wanted")
+	invariant.Check(c.Send != nil && c.Wanted != nil && c.Silent != nil && c.Secret != nil, "path: Config needs all its functions")
 	return &Conn{
 		self:     c.Self,
 		local:    stream.Addr{Key: c.Self, Name: c.Name},
 		loopback: stream.Addr{Key: c.Self},
 		send:     c.Send,
 		wanted:   c.Wanted,
+		silent:   c.Silent,
+		secret:   c.Secret,
 		start:    time.Now(),
 		queue:    make(chan received, queueSize),
 		read:     newDeadline(),
@@ -113,20 +122,12 @@ func (c *Conn) Receive(b *Buffer, from netip.AddrPort) bool {
 		c.n.source.Add(1)
 		return false
 	}
-	w.to.hearing(c.now())
-	if w.to.active.Load() != w {
-		c.prefer(w) // what the peer speaks on works: answer there
+	if p := b.payload(); isControl(p) {
+		c.answer(w, p, c.now())
+		return false
 	}
+	c.hearing(w, c.now())
 	return c.enqueue(received{b, w.to.boxed})
-}
-
-// prefer makes w the way to send on, unless it was closed meanwhile.
-func (c *Conn) prefer(w *way) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if c.channels[w.channel] == w {
-		w.to.active.Store(w)
-	}
 }
 
 func (c *Conn) enqueue(r received) bool {
@@ -169,8 +170,8 @@ func (c *Conn) ReadFrom(p []byte) (int, net.Addr, error) {
 // WriteTo sends p to the peer whose stream.Addr is given. Without a way p is dropped
 // like any datagram, and a way is asked for. Errors: ErrAddr, one that unwraps to
 // syscall.EMSGSIZE, net.ErrClosed, os.ErrDeadlineExceeded.
-func (c *Conn) WriteTo(p []byte, to net.Addr) (int, error) {
-	a, ok := to.(stream.Addr)
+func (c *Conn) WriteTo(p []byte, addr net.Addr) (int, error) {
+	a, ok := addr.(stream.Addr)
 	select {
 	case <-c.closed:
 		return 0, c.fail("write", net.ErrClosed)
@@ -193,37 +194,37 @@ func (c *Conn) WriteTo(p []byte, to net.Addr) (int, error) {
 		}
 		return len(p), nil
 	}
-	if w := c.way(a.Key); w != nil {
-		b.pack(w.channel, p)
-		c.send(*w.addr.Load(), b.Bytes())
+	to, now := c.peer(a.Key), c.now()
+	if to == nil {
+		b.Free()
+		return len(p), nil
 	}
-	b.Free()
+	w := c.sending(to, now)
+	if w == nil {
+		c.n.noRoute.Add(1)
+		b.Free()
+		return len(p), nil
+	}
+	b.pack(w.channel, p)
+	c.send(*w.addr.Load(), b.Bytes())
+	c.sent(to, w, b, now)
 	return len(p), nil
 }
 
-// way returns the way to send on, and asks for one when there is none that works.
-func (c *Conn) way(key ident.Key) *way {
-	now := c.now()
+// peer returns the peer of key, nil when there is no room for it.
+func (c *Conn) peer(key ident.Key) *peer {
 	c.mu.RLock()
 	p := c.peers[key]
 	c.mu.RUnlock()
 	if p == nil {
 		c.mu.Lock()
-		p = c.enter(key, now)
+		p = c.enter(key, c.now())
 		c.mu.Unlock()
 	}
 	if p == nil {
 		c.n.full.Add(1)
-		return nil
 	}
-	w := p.active.Load()
-	if w == nil {
-		c.n.noRoute.Add(1)
-	}
-	if p.sending(now, w != nil) {
-		c.wanted(key)
-	}
-	return w
+	return p
 }
 
 // Close ends the conn. Whoever waits in ReadFrom gets net.ErrClosed.
@@ -264,7 +265,7 @@ func (c *Conn) setDeadline(d *deadline, t time.Time) error {
 func (c *Conn) Counters() Counters {
 	return Counters{
 		NoRoute: c.n.noRoute.Load(), Oversized: c.n.oversized.Load(), UnknownChannel: c.n.unknown.Load(),
-		WrongSource: c.n.source.Load(), QueueFull: c.n.queue.Load(), TableFull: c.n.full.Load(),
+		WrongSource: c.n.source.Load(), QueueFull: c.n.queue.Load(), TableFull: c.n.full.Load(), BadProbe: c.n.probe.Load(),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -29,8 +30,11 @@ type sent struct {
 // rig is a Conn whose packets and wishes are kept.
 type rig struct {
 	*Conn
+	mu     sync.Mutex
 	sent   []sent
+	probes []sent // and echoes
 	wanted []ident.Key
+	silent []uint64
 }
 
 var (
@@ -43,10 +47,44 @@ func newRig() *rig {
 	r := &rig{}
 	r.Conn = New(Config{
 		Self: self, Name: "self",
-		Send:   func(to netip.AddrPort, b []byte) { r.sent = append(r.sent, sent{to, bytes.Clone(b)}) },
-		Wanted: func(k ident.Key) { r.wanted = append(r.wanted, k) },
+		Send:   r.send,
+		Wanted: r.want, Silent: r.fallSilent,
+		Secret: secretOf(self),
 	})
 	return r
+}
+
+func (r *rig) send(to netip.AddrPort, b []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	x := sent{to, bytes.Clone(b)}
+	if isControl(b[HeaderSize:]) {
+		r.probes = append(r.probes, x)
+		return
+	}
+	r.sent = append(r.sent, x)
+}
+
+func (r *rig) want(k ident.Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wanted = append(r.wanted, k)
+}
+
+func (r *rig) fallSilent(_ ident.Key, channel uint64, _ ident.Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.silent = append(r.silent, channel)
+}
+
+// secretOf makes secrets that both ends find, as Diffie and Hellman's do.
+func secretOf(self ident.Key) func(ident.Key) ([32]byte, error) {
+	return func(peer ident.Key) (secret [32]byte, err error) {
+		for i := range secret {
+			secret[i] = self[i] ^ peer[i]
+		}
+		return secret, nil
+	}
 }
 
 // packet returns a received packet on a channel.
@@ -109,30 +147,40 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// The peer is answered where it speaks, and a new way does not close the old one to
-// what is still on it.
+// A new way waits while the one in use works, takes its place when that ends, and does
+// not close it to what is still on it.
 func TestTwoWays(t *testing.T) {
 	r := newRig()
 	defer r.Close()
 	r.Open(bob, Route{Channel: 7, Via: eve, Addr: relay1})
-	r.Open(bob, Route{Channel: 8, Via: eve, Addr: relay2})
-	r.write(t, bob, "on the new one")
-	if r.sent[0].to != relay2 {
+	r.Open(bob, Route{Channel: 8, Via: bob, Addr: relay2})
+	r.write(t, bob, "on the one in use")
+	if r.sent[0].to != relay1 {
 		t.Fatalf("sent to %v", r.sent[0].to)
+	}
+	r.Over(7, bob) // not whose it is
+	r.write(t, bob, "still there")
+	if r.sent[1].to != relay1 {
+		t.Fatalf("sent to %v", r.sent[1].to)
+	}
+	r.Over(7, eve)
+	r.write(t, bob, "on the other one")
+	if last := r.sent[len(r.sent)-1]; last.to != relay2 || len(r.sent) != 5 { // and both from before once more
+		t.Fatalf("%d sent, the last to %v", len(r.sent), last.to)
 	}
 	if !r.Receive(packet(7, "late"), relay1) {
 		t.Fatal("what was still on the old way is refused")
 	}
 	r.read(t, bob, "late")
 	r.write(t, bob, "answer")
-	if r.sent[1].to != relay1 {
-		t.Fatalf("answered to %v", r.sent[1].to)
+	if last := r.sent[len(r.sent)-1]; last.to != relay2 {
+		t.Fatalf("answered to %v", last.to)
 	}
 	for n := range uint64(10) {
 		r.Open(bob, Route{Channel: 100 + n, Via: eve, Addr: relay1})
 	}
-	if len(r.channels) != maxWays {
-		t.Fatalf("%d ways to one peer", len(r.channels))
+	if len(r.channels) != maxWays || r.channels[8] == nil {
+		t.Fatalf("%d ways to one peer, the one in use %v", len(r.channels), r.channels[8])
 	}
 	// Somebody else's way takes the number over; nothing of the old one is left.
 	r.Open(eve, Route{Channel: 109, Via: eve, Addr: relay2})
@@ -187,13 +235,15 @@ func TestWanted(t *testing.T) {
 		for len(r.wanted) == 0 && time.Since(begun) < time.Minute {
 			r.write(t, bob, "anybody there?")
 			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
 		}
-		if d := time.Since(begun); d > 3*time.Second {
+		if d := time.Since(begun); d > 2*time.Second {
 			t.Fatalf("a dead way was noticed after %v", d)
 		}
 		for time.Since(begun) < 10*time.Minute {
 			r.write(t, bob, "anybody there?")
 			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
 		}
 		if n := len(r.wanted); n < 15 || n > 30 {
 			t.Fatalf("%d wishes in 10 minutes", n)
@@ -325,7 +375,10 @@ func BenchmarkRoundTrip(b *testing.B) {
 		x.SetLen(copy(x.Space(), p))
 		other.Receive(x, relay1)
 	}
-	other = New(Config{Self: bob, Send: func(netip.AddrPort, []byte) {}, Wanted: func(ident.Key) {}})
+	other = New(Config{
+		Self: bob, Send: func(netip.AddrPort, []byte) {}, Wanted: func(ident.Key) {},
+		Silent: func(ident.Key, uint64, ident.Key) {}, Secret: secretOf(bob),
+	})
 	defer other.Close()
 	r.Open(bob, Route{Channel: 7, Via: eve, Addr: relay1})
 	other.Open(self, Route{Channel: 7, Via: eve, Addr: relay1})
@@ -347,6 +400,9 @@ func FuzzReceive(f *testing.F) {
 	f.Fuzz(func(t *testing.T, p []byte) {
 		b := NewBuffer()
 		b.SetLen(copy(b.Space(), p))
+		if len(p) > HeaderSize && isControl(p[HeaderSize:]) && r.Receive(b, relay1) {
+			t.Fatalf("a probe reaches the application: %x", p)
+		}
 		if !r.Receive(b, relay1) {
 			b.Free()
 			return

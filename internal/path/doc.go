@@ -2,10 +2,11 @@
 // keys, and a table of the ways there are to each of them.
 //
 // QUIC sees one stable address per peer. Below it a way is a channel through a relay,
-// and ways come and go: a relay dies, another is found, QUIC notices a gap and nothing
-// else (PROTOCOL.md section 8, rule R12). The package knows nothing of how a channel is
-// opened. It says when one is wanted, at most as often as its own back-off allows, and
-// is told when there is one.
+// and ways come and go: a relay dies, another one is used, QUIC notices a gap and nothing
+// else (PROTOCOL.md section 8, rule R12). Usually there are two, of which one is sent on;
+// when it is left for the other is told in watch.go. The package knows nothing of how a
+// channel is opened. It says when one is wanted, at most as often as its own back-off
+// allows, and which does not work, and is told when there is another.
 //
 // A packet on a channel is
 //
@@ -16,5 +17,6 @@
 //	+------+---------+-------------
 //
 // and is the same on both sides of a relay, which only looks the channel up. Nothing
-// here is trusted: payloads are QUIC's, which proves who sent them.
+// here is trusted: payloads are QUIC's, which proves who sent them, or probes,
+// which prove it themselves.
 package path

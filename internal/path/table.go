@@ -9,11 +9,11 @@ import (
 )
 
 // MaxPeers bounds the peers that a node has ways to: twice the links that an endpoint
-// may have (1024 in, 1024 out), and about 300 B each with three ways: 1 MiB.
+// may have (1024 in, 1024 out), and about 1.4 KiB each with six ways: 6 MiB.
 const MaxPeers = 2 * 2048
 
-// Open enters a way to a peer, and sends on it from now on. It reports false when the
-// table is full.
+// Open enters a way to a peer, which is probed once. It is sent on from now on unless
+// there is one that works. It reports false when the table is full.
 func (c *Conn) Open(key ident.Key, r Route) bool {
 	now := c.now()
 	c.mu.Lock()
@@ -26,18 +26,44 @@ func (c *Conn) Open(key ident.Key, r Route) bool {
 	w := c.channels[r.Channel]
 	if w == nil || w.to != p {
 		c.close(w)
-		w = &way{to: p, channel: r.Channel}
+		w = &way{to: p, channel: r.Channel, fresh: true}
 		c.channels[r.Channel] = w
 	}
 	w.via = r.Via
 	w.addr.Store(&r.Addr)
+	p.mu.Lock()
 	p.ways = slices.Insert(slices.DeleteFunc(p.ways, func(x *way) bool { return x == w }), 0, w)
-	for len(p.ways) > maxWays {
-		c.close(p.ways[maxWays])
+	if a := p.active; a == nil || !a.good() || now-a.heard > stale {
+		c.move(p, w, now)
 	}
-	p.active.Store(w)
-	p.opened(now)
+	w.dead, w.over, w.heard = false, false, now
+	p.used, p.heard = now, now
+	c.probe(w, now)
+	var old *way
+	if len(p.ways) > maxWays {
+		old = p.victim()
+	}
+	p.mu.Unlock()
+	c.close(old)
 	return true
+}
+
+// Over says that a channel ends: its relay has said so. What is still on it is taken, and
+// it is sent on only for want of another.
+func (c *Conn) Over(channel uint64, via ident.Key) {
+	c.mu.RLock()
+	w := c.channels[channel]
+	c.mu.RUnlock()
+	if w == nil || w.via != via {
+		return
+	}
+	p := w.to
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.over, w.tries = true, 0
+	if b := p.best(w); w == p.active && b != nil && b.good() {
+		c.move(p, b, c.now())
+	}
 }
 
 // enter returns the peer of key, nil when there is no room for it. The caller holds
@@ -45,7 +71,7 @@ func (c *Conn) Open(key ident.Key, r Route) bool {
 func (c *Conn) enter(key ident.Key, now time.Duration) *peer {
 	p := c.peers[key]
 	if p == nil && len(c.peers) < MaxPeers {
-		p = newPeer(key, now)
+		p = newPeer(c.self, key, now)
 		c.peers[key] = p
 	}
 	return p
@@ -58,13 +84,11 @@ func (c *Conn) close(w *way) {
 	}
 	delete(c.channels, w.channel)
 	p := w.to
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.ways = slices.DeleteFunc(p.ways, func(x *way) bool { return x == w })
-	if p.active.Load() != w {
-		return
-	}
-	p.active.Store(nil)
-	if len(p.ways) > 0 {
-		p.active.Store(p.ways[0])
+	if p.active == w {
+		p.use(p.best(w))
 	}
 }
 
@@ -94,6 +118,9 @@ func (c *Conn) Forget(key ident.Key) {
 			c.close(p.ways[0])
 		}
 		delete(c.peers, key)
+		p.mu.Lock()
+		p.recent.drop(c.now() + 1)
+		p.mu.Unlock()
 	}
 }
 
@@ -114,7 +141,7 @@ func (c *Conn) Has(key ident.Key) (ok bool, silent time.Duration) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	p := c.peers[key]
-	if p == nil || p.active.Load() == nil {
+	if p == nil || p.inUse() == nil {
 		return false, 0
 	}
 	_, silent = p.quiet(c.now())
@@ -126,7 +153,7 @@ func (c *Conn) Via(key ident.Key) (via ident.Key) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if p := c.peers[key]; p != nil {
-		if w := p.active.Load(); w != nil {
+		if w := p.inUse(); w != nil {
 			via = w.via
 		}
 	}

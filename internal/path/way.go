@@ -24,80 +24,76 @@ type way struct {
 	channel uint64
 	via     ident.Key
 	addr    atomic.Pointer[netip.AddrPort] // moves when Via roams
+
+	// What follows is guarded by the peer's mu.
+	heard time.Duration // when something last came on it, or it was opened
+	rtt   time.Duration // smoothed, of probes; 0 until one was answered
+	dead  bool          // its probes were in vain, and nothing has come since
+	fresh bool          // nothing has come on it yet
+	over  bool          // its relay has said that it ends: only for want of another
+	nonce uint64        // of the probe that is out
+	tries uint8         // probes sent since; 0 while none is out
+	asked time.Duration // when the first of them was sent
+	again time.Duration // when the next one is
 }
 
-// maxWays bounds the channels to one peer: the one in use, its predecessor with packets
-// still on it, and one that the peer opened at the same time.
-const maxWays = 3
+// good reports whether the way is one to send on while there is a choice.
+func (w *way) good() bool { return !w.dead && !w.over }
 
-// When a way counts as dead, and how often another is asked for.
-const (
-	// slot and deadSlots: packets were sent in so many different half seconds and
-	// nothing was heard. QUIC repeats what is not acknowledged after 0.2, 0.6, 1.4 and
-	// 3 s, so a dead relay is noticed after 3 s, while an idle conversation whose
-	// keepalive is lost is not.
-	slot      = 500 * time.Millisecond
-	deadSlots = 4
-	// wantMin and wantMax bound the pause between two wishes for a way to one peer: it
-	// doubles while nothing is heard, so that a peer that is gone costs two look-ups a
-	// minute for as long as QUIC tries (2 minutes).
-	wantMin = 2 * time.Second
-	wantMax = 30 * time.Second
-)
+// maxWays bounds the channels to one peer: two that this node has opened, two that the
+// peer has, and their predecessors with packets still on them.
+const maxWays = 6
 
 // peer is what is known of the ways to one key.
 type peer struct {
-	key    ident.Key
-	boxed  net.Addr            // key as ReadFrom returns it, boxed once
-	active atomic.Pointer[way] // the one to send on: opened or heard last
-	ways   []*way              // newest first, at most maxWays; guarded by Conn.mu
+	key     ident.Key
+	boxed   net.Addr // key as ReadFrom returns it, boxed once
+	follows bool     // the peer chooses the way while several are good
 
 	mu     sync.Mutex
-	used   time.Duration // when something was last sent or heard
+	ways   []*way // newest first, at most maxWays; changed only with Conn.mu held as well
+	active *way   // the one to send on
+	used   time.Duration
 	heard  time.Duration // when something was last heard, or a way opened
-	slot   int64         // half second of the last send since then
-	unsaid int           // half seconds with a send since then
-	wantAt time.Duration // no wish before this
+	since  time.Duration // the first send that nothing on the active way has answered; 0 is none
+	last   time.Duration // the last send
+	asking bool          // it is not known which way works: packets go on all of them
+	begun  time.Duration // when asking began
+	recent recent
+	timer  *time.Timer // runs Conn.tick; nil until first armed
+	armed  bool
+	due    time.Duration // of timer, while it is armed
+	wantAt time.Duration // no wish, and no doubt, before this
 	pause  time.Duration // after the next wish
+	key128 *macKey       // nil until the first probe
 }
 
-func newPeer(key ident.Key, now time.Duration) *peer {
-	return &peer{key: key, boxed: stream.Addr{Key: key}, used: now, pause: wantMin}
+func newPeer(self, key ident.Key, now time.Duration) *peer {
+	return &peer{key: key, boxed: stream.Addr{Key: key}, follows: string(self[:]) < string(key[:]), used: now, pause: wantMin}
 }
 
-// sending notes a send and reports whether a way is wanted.
-func (p *peer) sending(now time.Duration, routed bool) (wanted bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.used = now
-	if s := int64(now / slot); s != p.slot {
-		p.slot = s
-		p.unsaid++
+// best returns the way to use in place of not: a good one, heard last.
+func (p *peer) best(not *way) (b *way) {
+	for _, w := range p.ways {
+		if w == not {
+			continue
+		}
+		if b == nil || w.good() && !b.good() || w.good() == b.good() && w.heard > b.heard {
+			b = w
+		}
 	}
-	if routed && p.unsaid < deadSlots || now < p.wantAt {
-		return false
+	return b
+}
+
+// victim returns the way to forget for a new one: the oldest that does not work, else the
+// oldest that is not in use.
+func (p *peer) victim() (v *way) {
+	for i := len(p.ways) - 1; i >= 0; i-- {
+		if w := p.ways[i]; w != p.active && (v == nil || !w.good() && v.good()) {
+			v = w
+		}
 	}
-	p.wantAt = now + p.pause
-	p.pause = min(2*p.pause, wantMax)
-	p.unsaid = 0
-	return true
-}
-
-// hearing notes that something came.
-func (p *peer) hearing(now time.Duration) {
-	p.mu.Lock()
-	p.used, p.heard = now, now
-	p.unsaid, p.slot = 0, 0
-	p.pause, p.wantAt = wantMin, 0
-	p.mu.Unlock()
-}
-
-// opened notes a new way: it gets its time before another is asked for.
-func (p *peer) opened(now time.Duration) {
-	p.mu.Lock()
-	p.used, p.heard = now, now
-	p.unsaid, p.slot = 0, 0
-	p.mu.Unlock()
+	return v
 }
 
 // quiet returns for how long nothing was sent or heard, and for how long nothing was
@@ -106,4 +102,10 @@ func (p *peer) quiet(now time.Duration) (unused, silent time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return now - p.used, now - p.heard
+}
+
+func (p *peer) inUse() *way {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.active
 }

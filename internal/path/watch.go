@@ -1,0 +1,283 @@
+package path
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// How a way that has died is noticed and left within a second (rule R12).
+//
+// QUIC is answered by whoever it sends to. A peer is doubted when packets went out for
+// some while and nothing came back on the way that is in use: then every way to it is
+// probed, packets go on all of them, and those that may have been lost are sent once more.
+// The first answer of the way in use ends the doubt; if only another one answers, that one
+// is used from then on. A burst that needs no answer, such as QUIC's last acknowledgement,
+// is no reason to doubt, and while nothing is sent nothing is probed.
+//
+// Several good ways need one chooser: the end with the higher key keeps its way, the other
+// one follows it to where it speaks. Which channels there are is not decided here: a way
+// whose probes are in vain is told to the core, which seeks another (PROTOCOL.md section 8).
+const (
+	// patienceMin and patienceMax bound the silence that raises a doubt. In between it is
+	// three round trips and patienceMore: QUIC's acknowledgements may wait for 25 ms, and
+	// its own first repetition comes after some two round trips.
+	patienceMin  = 250 * time.Millisecond
+	patienceMax  = 600 * time.Millisecond
+	patienceMore = 100 * time.Millisecond
+	// probeEvery is the time between two probes on a way, up to a quarter more, and
+	// probeTries how many are sent before it counts as dead: one second. On a new way the
+	// peer may have to be told of its channel first, again after 0.5 and 1.5 s.
+	probeEvery    = 200 * time.Millisecond
+	probeTries    = 4
+	probeTriesNew = 12
+	// wantMin and wantMax bound the pause between two wishes for a way to one peer: it
+	// doubles while nothing is heard, so that a peer that is gone costs two look-ups and
+	// some probes a minute for as long as QUIC tries (2 minutes).
+	wantMin = 2 * time.Second
+	wantMax = 30 * time.Second
+	// stale is for how long the way in use must have been silent for a new one to take
+	// its place at once.
+	stale = 10 * time.Second
+)
+
+// patience returns how long an answer on the way in use is waited for.
+func (p *peer) patience() time.Duration {
+	if p.active == nil || p.active.rtt == 0 {
+		return patienceMax
+	}
+	rtt := p.active.rtt
+	return min(max(3*rtt+patienceMore, patienceMin), max(patienceMax, 3*rtt/2+patienceMore))
+}
+
+// sending notes a send and returns the way for it.
+func (c *Conn) sending(p *peer, now time.Duration) *way {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.used = now
+	if p.active == nil {
+		c.want(p, now)
+		return nil
+	}
+	// What was sent long before, and needed no answer, says nothing of the way now.
+	if p.since == 0 || !p.asking && now-p.last > 2*p.patience() {
+		p.since = now
+	}
+	p.last = now
+	return p.active
+}
+
+// sent keeps what was sent, and sends it on the other ways when there is a doubt.
+func (c *Conn) sent(p *peer, w *way, b *Buffer, now time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asking {
+		for _, x := range p.ways {
+			if x != w && x.good() {
+				b.readdress(x.channel)
+				c.send(*x.addr.Load(), b.Bytes())
+			}
+		}
+	}
+	p.recent.push(b, now)
+	if p.doubtful(now) {
+		c.ask(p, now)
+	}
+	c.arm(p, p.patience())
+}
+
+// doubtful reports whether it is time to ask whether the way in use works: packets went
+// out over some time, so that they are not one burst that needs no answer.
+func (p *peer) doubtful(now time.Duration) bool {
+	t := p.patience()
+	return !p.asking && p.active != nil && p.since != 0 && now-p.since >= t && p.last-p.since >= t/4 && now >= p.wantAt
+}
+
+// ask begins to send on every way there is, and to probe each.
+func (c *Conn) ask(p *peer, now time.Duration) {
+	p.asking, p.begun = true, now
+	for _, w := range p.ways {
+		c.probe(w, now)
+		if w != p.active && w.good() {
+			c.repeat(p, p.active, w)
+		}
+	}
+}
+
+// probe begins to ask whether a way works, unless that is being asked.
+func (c *Conn) probe(w *way, now time.Duration) {
+	if w.tries > 0 || w.over {
+		return
+	}
+	w.nonce, w.asked = rand.Uint64(), now
+	c.probeAgain(w, now)
+}
+
+func (c *Conn) probeAgain(w *way, now time.Duration) {
+	w.tries++
+	step := max(probeEvery, w.rtt)
+	w.again = now + step + rand.N(step/4)
+	c.control(w, kindProbe, w.nonce)
+	c.arm(w.to, w.again-now)
+}
+
+// repeat sends on a way what may have been lost on another one: all that was sent since
+// that was last heard, and one patience before.
+func (c *Conn) repeat(p *peer, lost, on *way) {
+	p.recent.each(lost.heard-p.patience(), func(b *Buffer) {
+		b.readdress(on.channel)
+		c.send(*on.addr.Load(), b.Bytes())
+	})
+}
+
+// use makes w the way to send on.
+func (p *peer) use(w *way) { p.active, p.since, p.asking = w, 0, false }
+
+// move leaves the way in use for another, with what may have been lost on it.
+func (c *Conn) move(p *peer, to *way, now time.Duration) {
+	from := p.active
+	p.use(to)
+	if from != nil && from != to {
+		c.repeat(p, from, to)
+		c.probe(from, now)
+	}
+}
+
+// hearing notes that something of the peer's QUIC came on a way.
+func (c *Conn) hearing(w *way, now time.Duration) {
+	p := w.to
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.used = now
+	p.alive(w, now)
+	a := p.active
+	switch {
+	case w == a:
+		p.since, p.asking = 0, false
+	case a == nil, !a.good() && w.good(), p.follows && w.good() && now-a.heard > p.patience()/2:
+		c.move(p, w, now)
+	}
+}
+
+// alive notes that a way carries.
+func (p *peer) alive(w *way, now time.Duration) {
+	p.heard, w.heard = now, now
+	p.pause, p.wantAt = wantMin, 0
+	w.dead, w.fresh = false, false
+}
+
+// answer handles a probe or an echo.
+func (c *Conn) answer(w *way, payload []byte, now time.Duration) {
+	p := w.to
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	nonce, ok := c.proven(w, payload)
+	switch {
+	case !ok, payload[0] == kindEcho && (w.tries == 0 || nonce != w.nonce):
+		c.n.probe.Add(1)
+	case payload[0] == kindProbe:
+		c.control(w, kindEcho, nonce)
+	default:
+		if took := now - w.asked; w.tries == 1 { // of several it is not known which one is answered
+			w.rtt = took
+		} else if w.rtt == 0 {
+			w.rtt = min(took, patienceMax)
+		}
+		p.alive(w, now)
+		w.tries = 0
+		if w == p.active {
+			p.since, p.asking = 0, false
+		}
+	}
+}
+
+// tick does what is due for a peer.
+func (c *Conn) tick(p *peer) {
+	select {
+	case <-c.closed:
+		return
+	default:
+	}
+	now := c.now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.armed = false
+	if p.doubtful(now) {
+		c.ask(p, now)
+	}
+	for _, w := range p.ways {
+		if w.tries > 0 && now >= w.again {
+			c.vain(w, now)
+		}
+	}
+	if p.asking && p.active.tries != 1 { // it has had its time
+		c.decide(p, now)
+	}
+	p.recent.drop(now - 2*p.patience())
+	if p.since != 0 && now-p.since < p.patience() {
+		c.arm(p, p.since+p.patience()-now)
+	} else if p.recent.n > 0 {
+		c.arm(p, p.patience())
+	}
+	for _, w := range p.ways {
+		if w.tries > 0 {
+			c.arm(p, w.again-now)
+		}
+	}
+}
+
+// vain sends another probe on a way that does not answer, or gives it up.
+func (c *Conn) vain(w *way, now time.Duration) {
+	most := uint8(probeTries)
+	if w.fresh {
+		most = probeTriesNew
+	}
+	if w.tries < most {
+		c.probeAgain(w, now)
+		return
+	}
+	w.tries = 0
+	if w.heard > w.asked { // it carries, at least this way
+		return
+	}
+	w.dead = true
+	c.silent(w.to.key, w.channel, w.via)
+}
+
+// decide ends a doubt: another way has answered, or none does.
+func (c *Conn) decide(p *peer, now time.Duration) {
+	if b := p.best(p.active); b != nil && b.good() && b.heard >= p.begun {
+		p.use(b)
+		return
+	}
+	for _, w := range p.ways {
+		if w.tries > 0 {
+			return
+		}
+	}
+	p.asking, p.since = false, 0
+	c.want(p, now)
+}
+
+// want says that a way to the peer is wanted, if it is time to say it again.
+func (c *Conn) want(p *peer, now time.Duration) {
+	if now < p.wantAt {
+		return
+	}
+	p.wantAt = now + p.pause
+	p.pause = min(2*p.pause, wantMax)
+	c.wanted(p.key)
+}
+
+// arm has tick run within d. A timer that is armed for later is moved.
+func (c *Conn) arm(p *peer, d time.Duration) {
+	at := c.now() + d
+	if p.armed && p.due <= at {
+		return
+	}
+	p.armed, p.due = true, at
+	if p.timer == nil {
+		p.timer = time.AfterFunc(d, func() { c.tick(p) })
+		return
+	}
+	p.timer.Reset(d)
+}
