@@ -211,7 +211,7 @@ func (s *step) forgotten(peer ident.Handle) {
 		s.n.at[1-i].alive.Doubt(s.now)
 	}
 	if s.env.Calls != nil {
-		s.env.Calls.lost(peer, s.now)
+		s.relayForgot(peer)
 	}
 	if s.env.Super != nil {
 		s.superForgotten(peer)

@@ -20,6 +20,7 @@ const (
 	EffectDenied                        // the login server said no: Status and Text
 	EffectApplication                   // login server: decide the application of Peer, then InputIssued with Query
 	EffectChannel                       // channel Query64 with Peer by way of Relay is open
+	EffectChannelOver                   // channel Channel by way of Relay ends, or works no more: use another
 	EffectNoChannel                     // no channel to Peer can be had: Status
 	EffectForward                       // relay: forward channel Channel between Peer and Relay
 	EffectUnforward                     // relay: forget channel Channel

@@ -18,8 +18,9 @@ const (
 	InputCookie                     // From is loaded and has given a cookie: ask again now
 	InputNetwork                    // the network has changed, or the application says Retry
 	InputLeave                      // the application wants to leave, gracefully
-	InputLookup                     // the application asks for Name; Query names the question
-	InputDial                       // the application asks for a channel to From; At says where it is attached
+	InputLookup                     // the application asks for Name; Query, below 1<<31, names the question
+	InputDial                       // the application asks for channels to From, which is called Name; At and Floor say where it is attached, by which record
+	InputSilent                     // what is sent to From on Channel, by way of At[0], is not answered
 	InputHangup                     // the application needs the channel to From no longer
 	InputCertified                  // a certificate came: Start.RenewIn says when to renew it, Start.Seq where its records begin
 	InputIssued                     // the login server's driver has decided From's application: Status and Text
@@ -44,6 +45,8 @@ type Input struct {
 	At     [2]ident.Handle
 	Status uint8
 	Text   []byte
+
+	Channel uint64 // of InputSilent
 }
 
 // Start is what a node comes up with: its identity, its wishes, and what was on disk.

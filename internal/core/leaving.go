@@ -9,6 +9,9 @@ import (
 // told to find another place, and is served until it has one (rule R7). So a planned
 // reboot costs nobody a moment without an attachment, whoever else goes at the same time.
 //
+// The ends of the channels that it forwards are told first, so that they use their other
+// one before its nodes let go.
+//
 // It hands out names, not slots: who is named answers a probe with a slot in one round
 // trip, and knows better than the one who leaves what it has given away since.
 
@@ -43,6 +46,7 @@ func (s *step) leaveDue() {
 	}
 	sn.remind = s.now.Add(vtime.Second << sn.reminders)
 	sn.reminders++
+	s.partRelays()
 	for i := range sn.held {
 		s.sayLeaving(&sn.held[i])
 	}

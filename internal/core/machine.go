@@ -100,6 +100,8 @@ func (n *Node) Step(env *Env, now vtime.Time, in *Input, out *Effects) {
 		s.lookup()
 	case InputDial:
 		s.dial()
+	case InputSilent:
+		s.silent()
 	case InputHangup:
 		s.hangup()
 	case InputCertified:

@@ -31,7 +31,8 @@ func (n *Node) Refer(env *Env, mark func(ident.Handle)) {
 		for i := range c.dials {
 			d := &c.dials[i]
 			mark(d.peer)
-			mark(d.relay)
+			mark(d.legs[0].relay)
+			mark(d.legs[1].relay)
 			mark(d.at[0])
 			mark(d.at[1])
 		}

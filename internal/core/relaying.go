@@ -10,7 +10,7 @@ import (
 // on them never reach it.
 
 // MaxChannels bounds the channels through one relay: at 56 bytes each 230 kB, and at
-// the planned 1 % of users in a call and a quarter of them relayed, twenty times what
+// the planned 1 % of users in a call, all relayed over two channels, a hundred times what
 // 1 600 attachments need.
 const MaxChannels = 4096
 
@@ -56,22 +56,23 @@ func (s *step) onRelayOpen() {
 }
 
 // relayHere opens a channel of this node's own through itself.
-func (s *step) relayHere(d *dialling) {
-	if s.env.Super == nil {
-		s.relayAnswer(d, s.n.self, wire.RelayGone, 0)
-		return
+func (s *step) relayHere(d *dialling, l *leg) {
+	if s.env.Super != nil {
+		if c := s.openRelay(s.n.self, d.peer, l.call); c != nil {
+			s.relayAnswer(d, l, wire.RelayOK, c.number)
+			return
+		}
 	}
-	if c := s.openRelay(s.n.self, d.peer, d.call); c != nil {
-		s.relayAnswer(d, s.n.self, wire.RelayOK, c.number)
-		return
-	}
-	s.relayAnswer(d, s.n.self, wire.RelayGone, 0)
+	s.relayAnswer(d, l, wire.RelayGone, 0)
 }
 
 // openRelay returns the channel from caller to target, which must be attached here or
 // be this node itself; nil when there can be none.
 func (s *step) openRelay(caller, target ident.Handle, call uint32) *channel {
 	sn, self := s.env.Super, s.n.self
+	if s.n.leaving || sn.leaveBy != vtime.Never {
+		return nil
+	}
 	own := 0
 	for i := range sn.channels {
 		c := &sn.channels[i]
@@ -85,7 +86,7 @@ func (s *step) openRelay(caller, target ident.Handle, call uint32) *channel {
 		own++
 	}
 	_, attached := sn.find(target)
-	if target != self && !attached || target == caller || len(sn.channels) >= MaxChannels || own >= MaxChannelsEach || s.n.leaving {
+	if target != self && !attached || target == caller || len(sn.channels) >= MaxChannels || own >= MaxChannelsEach {
 		return nil
 	}
 	c := channel{
@@ -146,30 +147,51 @@ func (s *step) relaysDue() {
 	}
 }
 
-// closeRelay forgets a channel at the word of one of its ends.
+// closeRelay forgets a channel at the word of one of its ends, and tells the other.
 func (s *step) closeRelay(number uint64, from ident.Handle) bool {
 	ch := s.env.Super.channels
 	i := s.placeOf(number)
 	if i == len(ch) || ch[i].number != number || ch[i].caller != from && ch[i].target != from {
 		return false
 	}
+	other := ch[i].caller
+	if other == from {
+		other = ch[i].target
+	}
 	s.dropChannel(i)
+	if other != s.n.self {
+		s.tellRelay(other, &wire.RelayClose{Channel: number})
+	}
 	return true
 }
 
-// closeRelays forgets the channels to a node that is no longer attached, and tells the
-// callers, who find it elsewhere.
+// closeRelays forgets the channels to a node that is no longer attached, and tells both
+// ends: the node may have gone on purpose, and uses another one at once.
 func (s *step) closeRelays(target ident.Handle) {
 	sn := s.env.Super
 	for i := 0; i < len(sn.channels); i++ {
 		if c := sn.channels[i]; c.target == target {
 			s.dropChannel(i)
 			i--
+			s.tellRelay(c.target, &wire.RelayClose{Channel: c.number})
 			if c.caller == s.n.self {
-				s.lostHere(c.number)
+				s.loseChannel(c.number, s.n.self)
 			} else {
 				s.tellRelay(c.caller, &wire.RelayClose{Channel: c.number})
 			}
+		}
+	}
+}
+
+// partRelays tells the ends of all channels that this supernode is about to leave, while
+// it still forwards: who has another one loses nothing. Its own conversations need no
+// relay.
+func (s *step) partRelays() {
+	sn := s.env.Super
+	for i := range sn.channels {
+		if c := &sn.channels[i]; c.caller != s.n.self && c.target != s.n.self {
+			s.tellRelay(c.caller, &wire.RelayClose{Channel: c.number})
+			s.tellRelay(c.target, &wire.RelayClose{Channel: c.number})
 		}
 	}
 }
@@ -181,18 +203,6 @@ func (s *step) tellChannels(target ident.Handle) {
 	for i := range sn.channels {
 		if c := &sn.channels[i]; c.target == target {
 			c.known, c.tries, c.until = false, 0, s.now
-		}
-	}
-}
-
-// lostHere tells this node's own call that its channel through itself is gone.
-func (s *step) lostHere(number uint64) {
-	if s.env.Calls == nil {
-		return
-	}
-	for i := range s.env.Calls.dials {
-		if d := &s.env.Calls.dials[i]; d.open == number {
-			d.open, d.tries, d.until = 0, 0, s.now
 		}
 	}
 }

@@ -57,6 +57,7 @@ func (w *writer) input(in *core.Input) {
 	w.handle(in.At[1])
 	w.num(uint64(in.Status))
 	w.bytes(in.Text)
+	w.num(in.Channel)
 }
 
 func (w *writer) start(s *core.Start) {
@@ -147,7 +148,7 @@ func (r *reader) input() core.Input {
 	in.Start = r.start()
 	in.Query, in.Name, in.Floor = uint32(r.num()), ident.NameID(r.num()), r.num()
 	in.At = [2]ident.Handle{r.handle(), r.handle()}
-	in.Status, in.Text = uint8(r.num()), r.bytes()
+	in.Status, in.Text, in.Channel = uint8(r.num()), r.bytes(), r.num()
 	return in
 }
 

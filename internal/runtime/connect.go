@@ -7,6 +7,8 @@ import (
 	"net"
 	"time"
 
+	"golang.org/x/crypto/curve25519"
+
 	"github.com/ada420b6/overlay/internal/core"
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/stream"
@@ -115,7 +117,9 @@ func (n *Node) dial(f *finding, done func(error)) {
 		return
 	}
 	c.dialled = true
-	n.loop.later = append(n.loop.later, core.Input{Kind: core.InputDial, From: f.owner, At: f.at})
+	n.loop.later = append(n.loop.later, core.Input{
+		Kind: core.InputDial, From: f.owner, At: f.at, Name: ident.HashName(peer.Name), Floor: f.contact.Seq,
+	})
 }
 
 // answerCall tells everybody who waits for a way to a peer.
@@ -135,6 +139,26 @@ func (n *Node) answerCall(key ident.Key, err error) {
 // being written to, or nothing comes back. That is how conversations survive the death
 // of a relay (rule R12).
 func (n *Node) wanted(key ident.Key) { n.loop.try(func() { n.revive(key) }) }
+
+// silent tells the machine that a channel does not carry: it seeks another one, and looks
+// after an attachment to the relay.
+func (n *Node) silent(key ident.Key, channel uint64, via ident.Key) {
+	n.loop.try(func() {
+		peer, relay := n.loop.book.find(key), n.loop.book.find(via)
+		if peer == ident.None {
+			return
+		}
+		n.loop.step(&core.Input{Kind: core.InputSilent, From: peer, At: [2]ident.Handle{relay}, Channel: channel})
+	})
+}
+
+// secret is what this node and the owner of a session key find by themselves.
+func (n *Node) secret(key ident.Key) (secret [32]byte, err error) {
+	private := n.keys.SessionPrivate()
+	b, err := curve25519.X25519(private[:], key[:])
+	copy(secret[:], b)
+	return secret, err
+}
 
 // revive asks the directory again where a peer is, and dials it there. The peer's name
 // is known if this node called it, or holds its record.

@@ -31,6 +31,8 @@ func (n *Node) effect(f *core.Effect, bytes []byte) {
 		n.found(f)
 	case core.EffectChannel:
 		n.channel(f)
+	case core.EffectChannelOver:
+		n.paths.Over(f.Channel, n.loop.book.at(n.viaOf(f)).key)
 	case core.EffectNoChannel:
 		n.noChannel(f)
 	case core.EffectSave:
@@ -98,10 +100,7 @@ func (n *Node) denied(status wire.LoginStatus, text string) {
 // itself, packets go to where the peer's session is.
 func (n *Node) channel(f *core.Effect) {
 	l := n.loop
-	key, via := l.book.at(f.Peer).key, f.Relay
-	if via == l.book.self {
-		via = f.Peer
-	}
+	key, via := l.book.at(f.Peer).key, n.viaOf(f)
 	r := path.Route{Channel: f.Channel, Via: l.book.at(via).key, Addr: l.addressOf(via)}
 	var err error
 	if !r.Addr.IsValid() || !n.paths.Open(key, r) {
@@ -112,6 +111,14 @@ func (n *Node) channel(f *core.Effect) {
 	if tell := n.onRoute.Load(); tell != nil && err == nil {
 		(*tell)(key)
 	}
+}
+
+// viaOf returns whose address the packets on a channel go to.
+func (n *Node) viaOf(f *core.Effect) ident.Handle {
+	if f.Relay == n.loop.book.self {
+		return f.Peer
+	}
+	return f.Relay
 }
 
 // OnRoute has tell called, from the node's own goroutine, whenever there is a new way to

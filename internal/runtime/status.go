@@ -115,7 +115,7 @@ func (n *Node) status() Status {
 func (s *Status) Dropped() uint64 {
 	d, p := &s.Drops, &s.Path
 	return d.NotOurs + d.OtherNetwork + d.LiveFull + d.StrangersFull + d.NoSource + d.RelayWrongEnd + d.Senseless +
-		s.Session.Dropped() + p.UnknownChannel + p.WrongSource + p.QueueFull
+		s.Session.Dropped() + p.UnknownChannel + p.WrongSource + p.QueueFull + p.BadProbe
 }
 
 func (s *socket) traffic() Traffic {

@@ -115,7 +115,7 @@ func (s *Sim) Dial(from, to int) (Channel, error) {
 	c := &Channel{asked: s.now}
 	s.dialed[q] = c
 	defer delete(s.dialed, q)
-	s.in = core.Input{Kind: core.InputDial, From: peer, At: a.At}
+	s.in = core.Input{Kind: core.InputDial, From: peer, At: a.At, Name: ident.HashName(s.Name(to)), Floor: a.Seq}
 	s.step(i)
 	if _, err := s.RunUntil(func() bool { return c.over }, answerBound); err != nil {
 		return Channel{}, err

@@ -55,13 +55,13 @@ func (s *Sim) Trace(w io.Writer, nodes ...int) {
 var inputNames = map[core.InputKind]string{
 	core.InputStart: "starts", core.InputReset: "reset", core.InputNetwork: "network changed", core.InputLeave: "shall leave",
 	core.InputLookup: "looks up", core.InputDial: "dials", core.InputHangup: "hangs up", core.InputCertified: "renewal set",
-	core.InputIssued: "application decided",
+	core.InputIssued: "application decided", core.InputSilent: "hears nothing",
 }
 
 var effectNames = map[core.EffectKind]string{
 	core.EffectAttached: "attached", core.EffectDetached: "detached", core.EffectPromoted: "promoted", core.EffectDemoted: "demoted",
 	core.EffectFound: "found", core.EffectCertified: "certified", core.EffectDenied: "denied", core.EffectApplication: "application",
-	core.EffectChannel: "channel", core.EffectNoChannel: "no channel", core.EffectForward: "forwards", core.EffectUnforward: "stops forwarding",
+	core.EffectChannel: "channel", core.EffectChannelOver: "channel over", core.EffectNoChannel: "no channel", core.EffectForward: "forwards", core.EffectUnforward: "stops forwarding",
 	core.EffectLeft: "left", core.EffectStorm: "storm level",
 }
 
