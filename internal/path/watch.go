@@ -19,11 +19,12 @@ import (
 // whose probes are in vain is told to the core, which seeks another (PROTOCOL.md section 8).
 const (
 	// patienceMin and patienceMax bound the silence that raises a doubt. In between it is
-	// three round trips and patienceMore: QUIC's acknowledgements may wait for 25 ms, and
-	// its own first repetition comes after some two round trips.
+	// three times what answers have taken lately, and at least one and a quarter round
+	// trips and patienceMore: QUIC's acknowledgements may wait for 25 ms. While packets
+	// flow, the next answer is never far; one question at a time takes the round trip.
 	patienceMin  = 250 * time.Millisecond
 	patienceMax  = 600 * time.Millisecond
-	patienceMore = 100 * time.Millisecond
+	patienceMore = 75 * time.Millisecond
 	// probeEvery is the time between two probes on a way, up to a quarter more, and
 	// probeTries how many are sent before it counts as dead: one second. On a new way the
 	// peer may have to be told of its channel first, again after 0.5 and 1.5 s.
@@ -46,7 +47,16 @@ func (p *peer) patience() time.Duration {
 		return patienceMax
 	}
 	rtt := p.active.rtt
-	return min(max(3*rtt+patienceMore, patienceMin), max(patienceMax, 3*rtt/2+patienceMore))
+	least := 5*rtt/4 + patienceMore
+	return max(min(max(3*p.wait, patienceMin), patienceMax), least)
+}
+
+// answered notes that the way in use works.
+func (p *peer) answered(now time.Duration) {
+	if p.since != 0 {
+		p.wait = max(now-p.since, p.wait-p.wait/8)
+	}
+	p.since, p.asking = 0, false
 }
 
 // sending notes a send and returns the way for it.
@@ -108,15 +118,16 @@ func (c *Conn) probe(w *way, now time.Duration) {
 	if w.tries > 0 || w.over {
 		return
 	}
-	w.nonce, w.asked = rand.Uint64(), now
+	w.nonce, w.asked = rand.Uint64()&^0xff, now
 	c.probeAgain(w, now)
 }
 
 func (c *Conn) probeAgain(w *way, now time.Duration) {
 	w.tries++
+	w.sent = now
 	step := max(probeEvery, w.rtt)
 	w.again = now + step + rand.N(step/4)
-	c.control(w, kindProbe, w.nonce)
+	c.control(w, kindProbe, w.nonce|uint64(w.tries))
 	c.arm(w.to, w.again-now)
 }
 
@@ -152,7 +163,7 @@ func (c *Conn) hearing(w *way, now time.Duration) {
 	a := p.active
 	switch {
 	case w == a:
-		p.since, p.asking = 0, false
+		p.answered(now)
 	case a == nil, !a.good() && w.good(), p.follows && w.good() && now-a.heard > p.patience()/2:
 		c.move(p, w, now)
 	}
@@ -172,22 +183,31 @@ func (c *Conn) answer(w *way, payload []byte, now time.Duration) {
 	defer p.mu.Unlock()
 	nonce, ok := c.proven(w, payload)
 	switch {
-	case !ok, payload[0] == kindEcho && (w.tries == 0 || nonce != w.nonce):
+	case !ok, payload[0] == kindEcho && (w.tries == 0 || nonce&^0xff != w.nonce):
 		c.n.probe.Add(1)
 	case payload[0] == kindProbe:
 		c.control(w, kindEcho, nonce)
 	default:
-		if took := now - w.asked; w.tries == 1 { // of several it is not known which one is answered
-			w.rtt = took
-		} else if w.rtt == 0 {
-			w.rtt = min(took, patienceMax)
+		switch uint8(nonce) {
+		case w.tries:
+			w.timed(now - w.sent)
+		case 1:
+			w.timed(now - w.asked)
 		}
 		p.alive(w, now)
 		w.tries = 0
 		if w == p.active {
-			p.since, p.asking = 0, false
+			p.since, p.asking = 0, false // no measure of answers: the probe came later
 		}
 	}
+}
+
+// timed notes how long a probe and its echo took.
+func (w *way) timed(took time.Duration) {
+	if w.rtt == 0 {
+		w.rtt = took
+	}
+	w.rtt = (3*w.rtt + took) / 4
 }
 
 // tick does what is due for a peer.

@@ -154,7 +154,7 @@ func TestRelayDies(t *testing.T) {
 				p := newPair(t, &hop{delay: delay}, &hop{delay: delay + 3*ms})
 				defer p.close()
 				gap, lost := p.talk(from, 20*ms, 10*time.Second, 5*time.Second, func() { p.hops[0].dead.Store(true) })
-				limit := min(max(6*delay+patienceMore, patienceMin), max(patienceMax, 3*delay+patienceMore)) + delay + 50*ms
+				limit := max(patienceMin, 5*delay/2+patienceMore) + delay + 40*ms
 				if gap > limit || lost > 16 {
 					t.Errorf("end %d sends, %v to the other: gap of %v, at most %v; %d lost", from, delay, gap, limit, lost)
 				}

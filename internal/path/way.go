@@ -31,9 +31,10 @@ type way struct {
 	dead  bool          // its probes were in vain, and nothing has come since
 	fresh bool          // nothing has come on it yet
 	over  bool          // its relay has said that it ends: only for want of another
-	nonce uint64        // of the probe that is out
-	tries uint8         // probes sent since; 0 while none is out
+	nonce uint64        // of the probes that are out, but for the last byte, which counts them
+	tries uint8         // how many are out; 0 is none
 	asked time.Duration // when the first of them was sent
+	sent  time.Duration // when the last of them was
 	again time.Duration // when the next one is
 }
 
@@ -57,6 +58,7 @@ type peer struct {
 	heard  time.Duration // when something was last heard, or a way opened
 	since  time.Duration // the first send that nothing on the active way has answered; 0 is none
 	last   time.Duration // the last send
+	wait   time.Duration // how long answers have taken lately: the longest, fading
 	asking bool          // it is not known which way works: packets go on all of them
 	begun  time.Duration // when asking began
 	recent recent
