@@ -31,6 +31,7 @@ type leg struct {
 	open  uint64     // the channel, 0 while there is none
 	until vtime.Time // the answer is due, or the channel wants to be kept open
 	tries uint8
+	ends  bool // the relay has said so, and there is no other channel yet
 }
 
 const (
@@ -39,12 +40,18 @@ const (
 	// after relayLife without.
 	relayKeep = 25 * vtime.Second
 	relayLife = 3 * relayKeep
+	// relayEnds is how long a channel is used that its relay has said to end, for want of
+	// another: the relay forwards for relayGrace when the peer has let go.
+	relayEnds = vtime.Minute
 	// seekMin and seekMax bound the pause before the directory is asked for a relay in
-	// place of one that was lost, with half of it drawn: the peer has another supernode
-	// some 8 s after it was told of the death, and a peer that stays with one costs a
-	// look-up in 45 s.
-	seekMin = 2 * vtime.Second
-	seekMax = vtime.Minute
+	// place of one that was lost, with half of it drawn. It doubles after seekOften: the
+	// peer has another supernode some 8 s after the death of one. A peer that stays with
+	// one costs a look-up in 45 s. While the only channel is about to end the pause is
+	// seekSoon.
+	seekMin   = 2 * vtime.Second
+	seekMax   = vtime.Minute
+	seekSoon  = vtime.Second / 2
+	seekOften = 6
 	// seekQuery marks the numbers of the machine's own look-ups.
 	seekQuery = 1 << 31
 )
@@ -100,7 +107,7 @@ func (s *step) dial() {
 		if l := &d.legs[i]; l.relay == ident.None || l.relay != d.at[0] && l.relay != d.at[1] {
 			*l = leg{}
 		} else {
-			l.open, l.tries, l.until = 0, 0, s.now
+			l.open, l.tries, l.until, l.ends = 0, 0, s.now, false
 		}
 	}
 	s.assign(d)
@@ -135,7 +142,10 @@ func (s *step) assign(d *dialling) {
 	}
 	open, opening := d.stands()
 	if open+opening < len(d.legs) && d.name != 0 && d.query == 0 && d.seek == vtime.Never {
-		pause := int64(min(seekMin<<d.vain, seekMax))
+		pause := int64(min(seekMin<<max(0, int(d.vain)-seekOften), seekMax))
+		if d.vain <= seekOften && (d.legs[0].ends || d.legs[1].ends) {
+			pause = int64(seekSoon)
+		}
 		d.seek = s.now.Add(vtime.Duration(s.n.rng.Between(pause/2, pause)))
 	}
 }
@@ -192,7 +202,7 @@ func (s *step) legDue(d *dialling, l *leg) {
 	if l.relay == ident.None || s.now < l.until {
 		return
 	}
-	if l.tries == relayTries {
+	if l.tries == relayTries || l.ends {
 		s.lose(d, l)
 		return
 	}
@@ -220,7 +230,7 @@ func (s *step) lose(d *dialling, l *leg) {
 func (s *step) seekRelay(d *dialling) {
 	c := s.env.Calls
 	d.seek = vtime.Never
-	d.vain = min(d.vain+1, 8)
+	d.vain = min(d.vain+1, seekOften+5)
 	if len(c.lookups) == MaxCalls {
 		s.assign(d)
 		return
@@ -270,16 +280,19 @@ func (s *step) relayAnswer(d *dialling, l *leg, status wire.RelayStatus, channel
 		s.lose(d, l)
 		return
 	}
-	if l.open != channel {
+	if l.open != channel || l.ends {
 		if l.open != 0 {
 			s.out.add(Effect{Kind: EffectChannelOver, Peer: d.peer, Relay: l.relay, Channel: l.open})
 		}
 		s.out.add(Effect{Kind: EffectChannel, Peer: d.peer, Relay: l.relay, Channel: channel})
 		d.vain = 0
 	}
-	l.open, l.tries, l.until = channel, 0, s.now.Add(relayKeep)
-	for i := range d.legs { // the other one need not wait any longer
-		if o := &d.legs[i]; o.open == 0 && o.tries == 0 {
+	l.open, l.tries, l.until, l.ends = channel, 0, s.now.Add(relayKeep), false
+	for i := range d.legs {
+		switch o := &d.legs[i]; {
+		case o.ends: // it is not needed any longer
+			s.lose(d, o)
+		case o.open == 0 && o.tries == 0: // it need not wait any longer
 			o.until = s.now
 		}
 	}
@@ -307,7 +320,22 @@ func (s *step) onRelayClose() {
 	s.out.add(Effect{Kind: EffectChannelOver, Relay: s.in.From, Channel: m.Channel})
 }
 
-// loseChannel loses the leg with a channel, if there is one.
+// end takes the word that a channel ends. The only one that is open is used for as long as
+// it lasts.
+func (s *step) end(d *dialling, l *leg) {
+	if open, _ := d.stands(); open > 1 {
+		s.lose(d, l)
+		return
+	}
+	if l.ends {
+		return
+	}
+	s.out.add(Effect{Kind: EffectChannelOver, Peer: d.peer, Relay: l.relay, Channel: l.open})
+	l.ends, l.until, d.seek = true, s.now.Add(relayEnds), vtime.Never
+	s.assign(d)
+}
+
+// loseChannel ends the leg with a channel, if there is one.
 func (s *step) loseChannel(number uint64, relay ident.Handle) bool {
 	if s.env.Calls == nil || number == 0 {
 		return false
@@ -316,7 +344,7 @@ func (s *step) loseChannel(number uint64, relay ident.Handle) bool {
 		d := &s.env.Calls.dials[i]
 		for j := range d.legs {
 			if l := &d.legs[j]; l.open == number && l.relay == relay {
-				s.lose(d, l)
+				s.end(d, l)
 				return true
 			}
 		}
@@ -348,7 +376,7 @@ func (s *step) relayForgot(relay ident.Handle) {
 	for i := range s.env.Calls.dials {
 		d := &s.env.Calls.dials[i]
 		for j := range d.legs {
-			if l := &d.legs[j]; l.relay == relay && l.open != 0 {
+			if l := &d.legs[j]; l.relay == relay && l.open != 0 && !l.ends {
 				s.out.add(Effect{Kind: EffectChannelOver, Peer: d.peer, Relay: relay, Channel: l.open})
 				l.open, l.tries, l.until = 0, 0, s.now
 			}

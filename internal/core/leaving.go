@@ -30,14 +30,14 @@ func (s *step) superLeave() {
 
 // leaveDue repeats the goodbye to those who are still here, after 1, 2, 4 s and so on,
 // since it may have been lost, and names whoever has come to serve since. When nobody is
-// left, or the patience is over, the supernode goes; sooner when there is no other
+// left and no channel ends just now, or the patience is over, the supernode goes; sooner when there is no other
 // supernode, since nobody has come to serve where it called for one.
 func (s *step) leaveDue() {
 	sn := s.env.Super
 	if sn.roster.Usable() == 1 && sn.reminders == aloneReminders {
 		sn.leaveBy = vtime.Earlier(sn.leaveBy, sn.remind)
 	}
-	if len(sn.held) == 0 || s.now >= sn.leaveBy {
+	if len(sn.held) == 0 && !sn.forwarding() || s.now >= sn.leaveBy {
 		s.demote()
 		return
 	}

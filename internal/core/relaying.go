@@ -25,6 +25,7 @@ type channel struct {
 	call   uint32     // the caller's number for it
 	tries  uint8      // RelayIncomings sent
 	known  bool       // the target has confirmed
+	over   bool       // the target is no longer attached: it is forwarded until ends
 	until  vtime.Time // the RelayIncoming is repeated
 	ends   vtime.Time // the channel is forgotten unless the caller confirms it
 }
@@ -79,7 +80,7 @@ func (s *step) openRelay(caller, target ident.Handle, call uint32) *channel {
 		if c.caller != caller {
 			continue
 		}
-		if c.target == target && c.call == call {
+		if c.target == target && c.call == call && !c.over {
 			c.ends = s.now.Add(relayLife)
 			return c
 		}
@@ -102,6 +103,16 @@ func (s *step) openRelay(caller, target ident.Handle, call uint32) *channel {
 		s.out.add(Effect{Kind: EffectChannel, Peer: caller, Relay: self, Channel: c.number})
 	}
 	return &sn.channels[i]
+}
+
+// forwarding reports whether a channel is about to end that its caller may still need.
+func (sn *Supernode) forwarding() bool {
+	for i := range sn.channels {
+		if sn.channels[i].over {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *step) placeOf(number uint64) int {
@@ -165,14 +176,17 @@ func (s *step) closeRelay(number uint64, from ident.Handle) bool {
 	return true
 }
 
-// closeRelays forgets the channels to a node that is no longer attached, and tells both
-// ends: the node may have gone on purpose, and uses another one at once.
+// relayGrace is how long a channel is forwarded when its target has let go: a caller who
+// has no other one finds the target where it is attached now.
+const relayGrace = 3 * vtime.Second
+
+// closeRelays lets the channels to a node end that is no longer attached, and tells both
+// ends: the node may have gone on purpose, and they use another one at once.
 func (s *step) closeRelays(target ident.Handle) {
 	sn := s.env.Super
-	for i := 0; i < len(sn.channels); i++ {
-		if c := sn.channels[i]; c.target == target {
-			s.dropChannel(i)
-			i--
+	for i := range sn.channels {
+		if c := &sn.channels[i]; c.target == target && !c.over {
+			c.over, c.known, c.ends = true, true, s.now.Add(relayGrace)
 			s.tellRelay(c.target, &wire.RelayClose{Channel: c.number})
 			if c.caller == s.n.self {
 				s.loseChannel(c.number, s.n.self)
@@ -201,7 +215,7 @@ func (s *step) partRelays() {
 func (s *step) tellChannels(target ident.Handle) {
 	sn := s.env.Super
 	for i := range sn.channels {
-		if c := &sn.channels[i]; c.target == target {
+		if c := &sn.channels[i]; c.target == target && !c.over {
 			c.known, c.tries, c.until = false, 0, s.now
 		}
 	}

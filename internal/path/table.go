@@ -33,7 +33,9 @@ func (c *Conn) Open(key ident.Key, r Route) bool {
 	w.addr.Store(&r.Addr)
 	p.mu.Lock()
 	p.ways = slices.Insert(slices.DeleteFunc(p.ways, func(x *way) bool { return x == w }), 0, w)
-	if a := p.active; a == nil || !a.good() || now-a.heard > stale {
+	if a := p.active; p.lost {
+		c.found(p, w)
+	} else if a == nil || !a.good() || now-a.heard > stale {
 		c.move(p, w, now)
 	}
 	w.dead, w.over, w.heard = false, false, now

@@ -36,6 +36,9 @@ const (
 	// some probes a minute for as long as QUIC tries (2 minutes).
 	wantMin = 2 * time.Second
 	wantMax = 30 * time.Second
+	// wantFor is for how long after a send a way is wanted: QUIC's repetitions are at most
+	// a minute apart.
+	wantFor = time.Minute
 	// stale is for how long the way in use must have been silent for a new one to take
 	// its place at once.
 	stale = 10 * time.Second
@@ -64,15 +67,17 @@ func (c *Conn) sending(p *peer, now time.Duration) *way {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.used = now
-	if p.active == nil {
+	if p.active == nil || p.lost {
 		c.want(p, now)
-		return nil
 	}
 	// What was sent long before, and needed no answer, says nothing of the way now.
 	if p.since == 0 || !p.asking && now-p.last > 2*p.patience() {
 		p.since = now
 	}
 	p.last = now
+	if p.active == nil {
+		c.arm(p, wantMin)
+	}
 	return p.active
 }
 
@@ -99,7 +104,7 @@ func (c *Conn) sent(p *peer, w *way, b *Buffer, now time.Duration) {
 // out over some time, so that they are not one burst that needs no answer.
 func (p *peer) doubtful(now time.Duration) bool {
 	t := p.patience()
-	return !p.asking && p.active != nil && p.since != 0 && now-p.since >= t && p.last-p.since >= t/4 && now >= p.wantAt
+	return !p.asking && !p.lost && p.active != nil && p.since != 0 && now-p.since >= t && p.last-p.since >= t/4 && now >= p.wantAt
 }
 
 // ask begins to send on every way there is, and to probe each.
@@ -108,7 +113,7 @@ func (c *Conn) ask(p *peer, now time.Duration) {
 	for _, w := range p.ways {
 		c.probe(w, now)
 		if w != p.active && w.good() {
-			c.repeat(p, p.active, w)
+			c.repeat(p, p.missed(p.active), w)
 		}
 	}
 }
@@ -131,10 +136,13 @@ func (c *Conn) probeAgain(w *way, now time.Duration) {
 	c.arm(w.to, w.again-now)
 }
 
-// repeat sends on a way what may have been lost on another one: all that was sent since
-// that was last heard, and one patience before.
-func (c *Conn) repeat(p *peer, lost, on *way) {
-	p.recent.each(lost.heard-p.patience(), func(b *Buffer) {
+// missed returns since when what was sent on a way may have been lost: since it was last
+// heard, and one patience before.
+func (p *peer) missed(w *way) time.Duration { return w.heard - p.patience() }
+
+// repeat sends on a way once more what was sent to the peer since t.
+func (c *Conn) repeat(p *peer, t time.Duration, on *way) {
+	p.recent.each(t, func(b *Buffer) {
 		b.readdress(on.channel)
 		c.send(*on.addr.Load(), b.Bytes())
 	})
@@ -148,7 +156,7 @@ func (c *Conn) move(p *peer, to *way, now time.Duration) {
 	from := p.active
 	p.use(to)
 	if from != nil && from != to {
-		c.repeat(p, from, to)
+		c.repeat(p, p.missed(from), to)
 		c.probe(from, now)
 	}
 }
@@ -159,7 +167,7 @@ func (c *Conn) hearing(w *way, now time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.used = now
-	p.alive(w, now)
+	c.alive(w, now)
 	a := p.active
 	switch {
 	case w == a:
@@ -170,7 +178,11 @@ func (c *Conn) hearing(w *way, now time.Duration) {
 }
 
 // alive notes that a way carries.
-func (p *peer) alive(w *way, now time.Duration) {
+func (c *Conn) alive(w *way, now time.Duration) {
+	p := w.to
+	if p.lost {
+		c.found(p, w)
+	}
 	p.heard, w.heard = now, now
 	p.pause, p.wantAt = wantMin, 0
 	w.dead, w.fresh = false, false
@@ -194,7 +206,7 @@ func (c *Conn) answer(w *way, payload []byte, now time.Duration) {
 		case 1:
 			w.timed(now - w.asked)
 		}
-		p.alive(w, now)
+		c.alive(w, now)
 		w.tries = 0
 		if w == p.active {
 			p.since, p.asking = 0, false // no measure of answers: the probe came later
@@ -229,19 +241,23 @@ func (c *Conn) tick(p *peer) {
 			c.vain(w, now)
 		}
 	}
-	if p.asking && p.active.tries != 1 { // it has had its time
+	if p.asking && p.active != nil && p.active.tries != 1 { // it has had its time
 		c.decide(p, now)
+	}
+	for _, w := range p.ways {
+		if w.tries > 0 {
+			c.arm(p, w.again-now)
+		}
+	}
+	if p.lost || p.active == nil {
+		c.seek(p, now)
+		return
 	}
 	p.recent.drop(now - 2*p.patience())
 	if p.since != 0 && now-p.since < p.patience() {
 		c.arm(p, p.since+p.patience()-now)
 	} else if p.recent.n > 0 {
 		c.arm(p, p.patience())
-	}
-	for _, w := range p.ways {
-		if w.tries > 0 {
-			c.arm(p, w.again-now)
-		}
 	}
 }
 
@@ -274,18 +290,41 @@ func (c *Conn) decide(p *peer, now time.Duration) {
 			return
 		}
 	}
-	p.asking, p.since = false, 0
+	p.asking, p.since, p.lost = false, 0, true
 	c.want(p, now)
 }
 
-// want says that a way to the peer is wanted, if it is time to say it again.
-func (c *Conn) want(p *peer, now time.Duration) {
-	if now < p.wantAt {
+// seek says again and again that a way is wanted, for as long as somebody has something to
+// say: QUIC sends ever more rarely, and what it sent last is kept to wake it.
+func (c *Conn) seek(p *peer, now time.Duration) {
+	if now-p.last > wantFor {
+		p.recent.drop(now + 1)
 		return
+	}
+	if c.want(p, now) { // those that there are may have come back
+		for _, w := range p.ways {
+			c.probe(w, now)
+		}
+	}
+	c.arm(p, p.wantAt-now)
+}
+
+// found ends a time without a way: what was sent last goes on it, which wakes QUIC.
+func (c *Conn) found(p *peer, w *way) {
+	p.lost = false
+	p.use(w)
+	c.repeat(p, 0, w)
+}
+
+// want says that a way to the peer is wanted, if it is time to say it again.
+func (c *Conn) want(p *peer, now time.Duration) bool {
+	if now < p.wantAt {
+		return false
 	}
 	p.wantAt = now + p.pause
 	p.pause = min(2*p.pause, wantMax)
 	c.wanted(p.key)
+	return true
 }
 
 // arm has tick run within d. A timer that is armed for later is moved.
