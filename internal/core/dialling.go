@@ -188,10 +188,14 @@ func (s *step) dialDue(d *dialling) bool {
 	for i := range d.legs {
 		s.legDue(d, &d.legs[i])
 	}
-	if s.now >= d.seek {
+	open, opening := d.stands()
+	switch {
+	case open+opening == len(d.legs):
+		d.seek = vtime.Never
+	case s.now >= d.seek:
 		s.seekRelay(d)
 	}
-	if open, opening := d.stands(); open+opening > 0 {
+	if open+opening > 0 {
 		return false
 	}
 	s.out.add(Effect{Kind: EffectNoChannel, Peer: d.peer, Status: uint8(wire.RelayGone)})

@@ -97,15 +97,25 @@ func (c *Conn) sent(p *peer, w *way, b *Buffer, now time.Duration) {
 	if p.doubtful(now) {
 		c.ask(p, now)
 	}
-	c.arm(p, p.patience())
+	c.arm(p, p.patience()/2)
 }
 
 // doubtful reports whether it is time to ask whether the way in use works: packets went
 // out over some time, so that they are not one burst that needs no answer.
 func (p *peer) doubtful(now time.Duration) bool {
-	t := p.patience()
-	return !p.asking && !p.lost && p.active != nil && p.since != 0 && now-p.since >= t && p.last-p.since >= t/4 && now >= p.wantAt
+	if p.asking || p.lost || p.active == nil || p.since == 0 || now < p.wantAt {
+		return false
+	}
+	t, start := p.patience(), p.since
+	if heard := p.active.heard; p.flows() && start-heard < t {
+		start = heard // QUIC may have sent all that it may before an answer
+	}
+	return now-start >= t && p.last-start >= t/4
 }
+
+// flows reports whether answers come all the time, not only to one question after the
+// other.
+func (p *peer) flows() bool { return p.wait > 0 && p.wait < p.active.rtt*3/4 }
 
 // ask begins to send on every way there is, and to probe each.
 func (c *Conn) ask(p *peer, now time.Duration) {
@@ -172,8 +182,13 @@ func (c *Conn) hearing(w *way, now time.Duration) {
 	switch {
 	case w == a:
 		p.answered(now)
-	case a == nil, !a.good() && w.good(), p.follows && w.good() && now-a.heard > p.patience()/2:
+	case a == nil, !a.good() && w.good():
 		c.move(p, w, now)
+	case !w.good() || p.asking || now-a.heard <= p.patience()/2:
+	case p.follows:
+		c.move(p, w, now)
+	default: // the peer has left this way: is it dead?
+		c.ask(p, now)
 	}
 }
 
@@ -257,7 +272,7 @@ func (c *Conn) tick(p *peer) {
 	if p.since != 0 && now-p.since < p.patience() {
 		c.arm(p, p.since+p.patience()-now)
 	} else if p.recent.n > 0 {
-		c.arm(p, p.patience())
+		c.arm(p, p.patience()/2)
 	}
 }
 

@@ -42,14 +42,13 @@ type talkers struct {
 	err       error
 }
 
-// superWorld starts n supernodes and a conversation between two nodes.
-func superWorld(t *testing.T, w *world, n int, change func(*runtime.Config)) *talkers {
+// superWorld starts n supernodes and a conversation between two nodes, each of which has
+// so many attachments.
+func superWorld(t *testing.T, w *world, n, attachments int) *talkers {
 	as := func(role core.Role) func(*runtime.Config) {
 		return func(c *runtime.Config) {
-			c.Role = role
-			if change != nil {
-				change(c)
-			}
+			c.Role, c.Policy = role, core.DefaultPolicy()
+			c.Policy.Attachments = attachments
 		}
 	}
 	for i := range n {
@@ -60,7 +59,9 @@ func superWorld(t *testing.T, w *world, n int, change func(*runtime.Config)) *ta
 	p := &talkers{w: w, a: w.start("a", node), b: w.start("b", node), sums: [2]hash.Hash{sha256.New(), sha256.New()}}
 	w.attached(p.a, time.Minute)
 	w.attached(p.b, time.Minute)
-	time.Sleep(time.Minute) // for second attachments
+	for len(p.a.Status().Attached)+len(p.b.Status().Attached) < 2*attachments {
+		time.Sleep(time.Second)
+	}
 	p.ea, p.eb = endpoint(t, p.a), endpoint(t, p.b)
 	p.a.OnRoute(p.ea.Nudge)
 	p.b.OnRoute(p.eb.Nudge)
@@ -207,22 +208,23 @@ func (p *talkers) kill(name string) {
 	delete(p.w.nodes, name)
 }
 
-// ready waits until two living relays hold the conversation, and returns how long it took.
-func (p *talkers) ready(within time.Duration) (took time.Duration) {
+// ready waits until so many living relays hold the conversation, and returns how long it
+// took.
+func (p *talkers) ready(n int, within time.Duration) (took time.Duration) {
 	p.w.t.Helper()
 	for begun := time.Now(); ; {
 		relays := 0
-		for _, n := range p.w.nodes {
-			if n.Status().Serving.Channels > 0 {
+		for _, x := range p.w.nodes {
+			if x.Status().Serving.Channels > 0 {
 				relays++
 			}
 		}
 		took = time.Since(begun)
-		if relays >= 2 {
+		if relays >= n {
 			return took
 		}
 		if took > within {
-			p.w.t.Errorf("%d relays hold the conversation after %v", relays, took)
+			p.w.t.Errorf("%d relays hold the conversation after %v; b is attached to %d", relays, took, len(p.b.Status().Attached))
 			return took
 		}
 		time.Sleep(250 * time.Millisecond)
@@ -265,7 +267,7 @@ func TestSupernodesOfBothEndsDie(t *testing.T) {
 	for i, latency := range []time.Duration{5 * time.Millisecond, 40 * time.Millisecond} {
 		t.Run(latency.String(), func(t *testing.T) {
 			inWorld(t, network(uint64(i), latency), func(t *testing.T, w *world) {
-				p := superWorld(t, w, 8, nil)
+				p := superWorld(t, w, 8, 2)
 				for range 3 {
 					relay := p.relay()
 					if relay == "" {
@@ -274,12 +276,12 @@ func TestSupernodesOfBothEndsDie(t *testing.T) {
 					p.gaps()
 					p.kill(relay)
 					p.felt(relay+", the relay, is killed", time.Second)
-					t.Logf("two relays again %v later", p.ready(time.Minute))
+					t.Logf("two relays again %v later", p.ready(2, 5*time.Minute))
 					p.gaps()
 					name := p.other(p.a, "")
 					p.kill(name)
 					p.felt(name+", of a, is killed", time.Second)
-					p.ready(time.Minute)
+					p.ready(2, 5*time.Minute)
 				}
 				p.stop(t)
 			})
@@ -291,12 +293,9 @@ func TestSupernodesOfBothEndsDie(t *testing.T) {
 // above measures is there to be seen.
 func TestRelayDiesWithoutAnother(t *testing.T) {
 	inWorld(t, network(3, 20*time.Millisecond), func(t *testing.T, w *world) {
-		p := superWorld(t, w, 4, func(c *runtime.Config) {
-			c.Policy = core.DefaultPolicy()
-			c.Policy.Attachments = 1
-		})
+		p := superWorld(t, w, 4, 1)
 		p.kill(p.relay())
-		time.Sleep(30 * time.Second)
+		time.Sleep(time.Minute)
 		words, bulk := p.gaps()
 		t.Logf("gap of %v in the datagrams, %v in the stream", words, bulk)
 		if words < 2*time.Second || bulk < 2*time.Second {
@@ -306,30 +305,32 @@ func TestRelayDiesWithoutAnother(t *testing.T) {
 	})
 }
 
-// A relay that leaves on purpose costs a conversation nothing, whatever it was about to
-// forward.
+// A relay that leaves on purpose costs a conversation nothing, also when it was the only
+// one.
 func TestRelayLeavesOnPurpose(t *testing.T) {
-	for i, latency := range []time.Duration{5 * time.Millisecond, 40 * time.Millisecond} {
-		t.Run(latency.String(), func(t *testing.T) {
-			inWorld(t, network(uint64(i), latency), func(t *testing.T, w *world) {
-				p := superWorld(t, w, 5, nil)
-				for range 3 {
-					relay := p.relay()
-					p.gaps()
-					left := make(chan error, 1)
-					go func() { left <- w.nodes[relay].Leave(t.Context()) }()
-					p.felt(relay+" leaves", 200*time.Millisecond)
-					if err := <-left; err != nil {
-						t.Fatal(err)
+	for attachments := 1; attachments <= 2; attachments++ {
+		for _, latency := range []time.Duration{5 * time.Millisecond, 40 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%d relays, %v", attachments, latency), func(t *testing.T) {
+				inWorld(t, network(uint64(attachments), latency), func(t *testing.T, w *world) {
+					p := superWorld(t, w, 5, attachments)
+					for range 3 {
+						relay := p.relay()
+						p.gaps()
+						left := make(chan error, 1)
+						go func() { left <- w.nodes[relay].Leave(t.Context()) }()
+						p.felt(relay+" leaves", 200*time.Millisecond)
+						if err := <-left; err != nil {
+							t.Fatal(err)
+						}
+						delete(w.nodes, relay)
+						p.ready(attachments, 5*time.Minute)
 					}
-					delete(w.nodes, relay)
-					p.ready(time.Minute)
-				}
-				p.stop(t)
-				if p.got != p.sent {
-					t.Errorf("%d of %d datagrams came", p.got, p.sent)
-				}
+					p.stop(t)
+					if p.got != p.sent {
+						t.Errorf("%d of %d datagrams came", p.got, p.sent)
+					}
+				})
 			})
-		})
+		}
 	}
 }
