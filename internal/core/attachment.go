@@ -79,7 +79,12 @@ func (s *step) adopt(a attachment) {
 	n.at[i].alive.Start(s.now, s.watchOf(i), &n.rng)
 	s.checkEarly(i)
 	s.out.add(Effect{Kind: EffectAttached, Peer: a.peer, Count: uint8(n.count())})
-	s.publish(a.peer)
+	if n.pub.overtaken { // what others have by that number does not list this attachment
+		n.seq++
+		s.publish(ident.None)
+	} else {
+		s.publish(a.peer)
+	}
 	if s.env.Calls != nil {
 		s.env.Calls.hurry(s.now)
 	}
@@ -281,6 +286,9 @@ type publication struct {
 	until vtime.Time
 	owed  uint8 // bit i: attachment i has not confirmed the newest record
 	tries uint8
+	// overtaken says that a later record was made while an attach is under way: the one
+	// that this carries is not the newest any more.
+	overtaken bool
 }
 
 func (p *publication) deadline() vtime.Time {

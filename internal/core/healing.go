@@ -269,6 +269,7 @@ func (s *step) join() {
 	}
 	n.budget.Spend(1)
 	n.seq++
+	n.pub.overtaken = false
 	class := s.probeFor(o.Peer, wire.Class(n.seek.Class), 0).Class
 	m := wire.Attach{Nonce: n.seek.Nonce, Class: class, Slot: o.Slot, Cookie: o.Cookie, Able: n.able(), Record: s.recordWith(o.Peer)}
 	s.out.send(o.Peer, m.Append(s.out.begin(), s.env.Book), true)

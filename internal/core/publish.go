@@ -1,6 +1,7 @@
 package core
 
 import (
+	"github.com/ada420b6/overlay/internal/attach"
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/wire"
 )
@@ -44,7 +45,7 @@ func (s *step) recordWith(target ident.Handle) wire.Record {
 // publish gives the newest record to every attachment but the one that has it.
 func (s *step) publish(has ident.Handle) {
 	n := s.n
-	n.pub = publication{until: s.now}
+	n.pub = publication{until: s.now, overtaken: n.seek.Phase == attach.Joining}
 	for i := range n.at {
 		if h := n.at[i].peer; h != ident.None && h != has {
 			n.pub.owed |= 1 << i
