@@ -175,6 +175,24 @@ func TestLeavingRelayTellsBothEnds(t *testing.T) {
 	}
 }
 
+// What is on its way to a node that has let its relay go still arrives.
+func TestChannelOutlivesItsTarget(t *testing.T) {
+	l, caller, peer := callLab(t, 2)
+	relay := l.effects(caller, EffectChannel)[0].Relay
+	x := l.host(peer)
+	m := wire.Goodbye{Token: x.node.at[x.node.holds(relay)].token, Reason: wire.FarewellReplaced}
+	l.host(relay).events = nil
+	l.step(relay, Input{Kind: InputMessage, From: peer, Bytes: m.Append(nil, labBook{})})
+	l.run(relayGrace - 1)
+	if n := len(l.effects(relay, EffectUnforward)); n != 0 {
+		t.Error("the relay has stopped at once")
+	}
+	l.run(vtime.Second)
+	if n := len(l.effects(relay, EffectUnforward)); n != 1 {
+		t.Errorf("the relay has stopped %d times", n)
+	}
+}
+
 // An attachment that is lost while another attach is under way makes a record that does not
 // list the new one: whoever has it must get another, under another number.
 func TestRecordOfRacingAttach(t *testing.T) {
@@ -183,24 +201,29 @@ func TestRecordOfRacingAttach(t *testing.T) {
 	for x.node.count() < 2 {
 		l.run(vtime.Second)
 	}
-	i := x.node.holds(super)
-	notAttached := func(i int) {
-		m := wire.NotAttached{Token: x.node.at[i].token}
-		l.step(h, Input{Kind: InputMessage, From: x.node.at[i].peer, Bytes: m.Append(nil, labBook{})})
+	said := func(m interface {
+		Append([]byte, wire.Book) []byte
+	}) {
+		l.step(h, Input{Kind: InputMessage, From: super, Bytes: m.Append(nil, labBook{})})
 	}
-	notAttached(i)
+	token := x.node.at[x.node.holds(super)].token
+	l.lose = func(from, _ ident.Handle, b []byte) bool { // or the node lets go before
+		return from == h && wire.KindOf(b) == wire.KindKeepalive
+	}
+	said(&wire.Goodbye{Token: token, Reason: wire.FarewellLeaving})
 	for n := 0; x.node.seek.Phase != attach.Joining; n++ {
 		if n > 10_000 {
 			t.Fatal("the node does not come to attach")
 		}
 		l.run(5 * vtime.Millisecond)
 	}
-	notAttached(1 - i)
+	said(&wire.NotAttached{Token: token})
+	l.lose = nil
 	l.run(5 * vtime.Second)
 	want := (&step{n: &x.node, env: &x.env}).recordWith(ident.None)
 	for _, at := range want.At {
 		if at == ident.None {
-			continue
+			t.Fatalf("the node has one attachment: %+v", want)
 		}
 		sn := l.host(at).env.Super
 		if i, ok := sn.find(h); !ok || sn.held[i].record != want {

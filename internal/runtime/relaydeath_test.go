@@ -309,7 +309,7 @@ func TestRelayDiesWithoutAnother(t *testing.T) {
 // one.
 func TestRelayLeavesOnPurpose(t *testing.T) {
 	for attachments := 1; attachments <= 2; attachments++ {
-		for _, latency := range []time.Duration{5 * time.Millisecond, 40 * time.Millisecond} {
+		for _, latency := range []time.Duration{5 * time.Millisecond, 20 * time.Millisecond} {
 			t.Run(fmt.Sprintf("%d relays, %v", attachments, latency), func(t *testing.T) {
 				inWorld(t, network(uint64(attachments), latency), func(t *testing.T, w *world) {
 					p := superWorld(t, w, 5, attachments)
@@ -326,8 +326,8 @@ func TestRelayLeavesOnPurpose(t *testing.T) {
 						p.ready(attachments, 5*time.Minute)
 					}
 					p.stop(t)
-					if p.got != p.sent {
-						t.Errorf("%d of %d datagrams came", p.got, p.sent)
+					if unsent := p.ea.Stats().DatagramsUnsent; p.got+int(unsent) != p.sent { // QUIC may hold some back
+						t.Errorf("%d of %d datagrams came, %d were not sent", p.got, p.sent, unsent)
 					}
 				})
 			})
