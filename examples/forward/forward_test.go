@@ -49,6 +49,10 @@ type fileServer struct {
 func serveFiles(t *testing.T) *fileServer {
 	f := &fileServer{half: make(chan struct{}), goOn: make(chan struct{})}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/ticks" {
+			serveTicks(w, r)
+			return
+		}
 		path, held := strings.CutPrefix(r.URL.Path, "/held")
 		size, err := strconv.ParseInt(strings.TrimPrefix(path, "/"), 10, 64)
 		if err != nil {
