@@ -163,7 +163,9 @@ func TestRelayKilled(t *testing.T) {
 			return n > lines+100
 		})
 		t.Logf("%s is killed: gap of %v", victim.name, longest.Round(time.Millisecond))
-		w.others = append(w.others, w.node(fmt.Sprintf("r%d", k), "-role", "supernode"))
+		next := w.node(fmt.Sprintf("r%d", k), "-role", "supernode")
+		next.expect(ctx, 0, "attached as "+next.name)
+		w.others = append(w.others, next)
 	}
 	stop()
 	<-done

@@ -6,8 +6,8 @@ import (
 	"github.com/ada420b6/overlay/internal/wire"
 )
 
-// MaxCalls bounds the look-ups and the peers with channels of one node, each: at 48 and 112
-// bytes an entry, 80 KiB together. An application that asks for more gets LookupUnavailable.
+// MaxCalls bounds the look-ups and the peers with channels of one node, each: at 40 and 112
+// bytes an entry, 76 KiB together. An application that asks for more gets LookupUnavailable.
 const MaxCalls = 512
 
 // Calls is what the application has asked for: look-ups that are not answered yet, and

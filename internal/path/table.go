@@ -9,7 +9,8 @@ import (
 )
 
 // MaxPeers bounds the peers that a node has ways to: twice the links that an endpoint
-// may have (1024 in, 1024 out), and about 1.4 KiB each with six ways: 6 MiB.
+// may have (1024 in, 1024 out), and about 1.5 KiB each with six ways: 6 MiB,
+// and 48 KiB for each that there is traffic with (see recentSize).
 const MaxPeers = 2 * 2048
 
 // Open enters a way to a peer, which is probed once. It is sent on from now on unless
@@ -121,6 +122,7 @@ func (c *Conn) Forget(key ident.Key) {
 		}
 		delete(c.peers, key)
 		p.mu.Lock()
+		p.gone = true
 		p.recent.drop(c.now() + 1)
 		p.mu.Unlock()
 	}

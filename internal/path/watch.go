@@ -31,6 +31,9 @@ const (
 	probeEvery    = 200 * time.Millisecond
 	probeTries    = 4
 	probeTriesNew = 12
+	// maxEmpty is how many doubts in a row may end with nothing but an echo: a relay that
+	// carries probes and drops what QUIC sends is left as well.
+	maxEmpty = 2
 	// wantMin and wantMax bound the pause between two wishes for a way to one peer: it
 	// doubles while nothing is heard, so that a peer that is gone costs two look-ups and
 	// some probes a minute for as long as QUIC tries (2 minutes).
@@ -66,6 +69,9 @@ func (p *peer) answered(now time.Duration) {
 func (c *Conn) sending(p *peer, now time.Duration) *way {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.gone {
+		return nil
+	}
 	p.used = now
 	if p.active == nil || p.lost {
 		c.want(p, now)
@@ -85,6 +91,10 @@ func (c *Conn) sending(p *peer, now time.Duration) *way {
 func (c *Conn) sent(p *peer, w *way, b *Buffer, now time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.gone {
+		b.Free()
+		return
+	}
 	if p.asking {
 		for _, x := range p.ways {
 			if x != w && x.good() {
@@ -178,10 +188,12 @@ func (c *Conn) hearing(w *way, now time.Duration) {
 	defer p.mu.Unlock()
 	p.used = now
 	c.alive(w, now)
+	p.pause, p.wantAt = wantMin, 0
 	a := p.active
 	switch {
 	case w == a:
 		p.answered(now)
+		p.empty = 0
 	case a == nil, !a.good() && w.good():
 		c.move(p, w, now)
 	case !w.good() || p.asking || now-a.heard <= p.patience()/2:
@@ -199,7 +211,6 @@ func (c *Conn) alive(w *way, now time.Duration) {
 		c.found(p, w)
 	}
 	p.heard, w.heard = now, now
-	p.pause, p.wantAt = wantMin, 0
 	w.dead, w.fresh = false, false
 }
 
@@ -224,9 +235,27 @@ func (c *Conn) answer(w *way, payload []byte, now time.Duration) {
 		c.alive(w, now)
 		w.tries = 0
 		if w == p.active {
-			p.since, p.asking = 0, false // no measure of answers: the probe came later
+			c.echoed(p, now)
 		}
 	}
+}
+
+// echoed notes that the way in use has answered a probe. When that is all that it does, it
+// is left, or another one is wanted.
+func (c *Conn) echoed(p *peer, now time.Duration) {
+	if p.asking {
+		p.empty++
+	}
+	p.since, p.asking = 0, false // no measure of answers: the probe came later
+	if p.empty <= maxEmpty {
+		return
+	}
+	if b := p.best(p.active); b != nil && b.good() {
+		p.empty = 0
+		c.move(p, b, now)
+		return
+	}
+	c.want(p, now)
 }
 
 // timed notes how long a probe and its echo took.
@@ -248,6 +277,9 @@ func (c *Conn) tick(p *peer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.armed = false
+	if p.gone {
+		return
+	}
 	if p.doubtful(now) {
 		c.ask(p, now)
 	}

@@ -18,6 +18,7 @@ type hop struct {
 	delay time.Duration // from end to end
 	dead  atomic.Bool
 	lost  [2]atomic.Bool // what end 0, or end 1, sends
+	drops atomic.Bool    // everything but probes and echoes
 	tap   func(from int, packet []byte) []byte
 	n     [2]atomic.Int64 // probes and echoes sent by each end
 }
@@ -75,7 +76,7 @@ func (p *pair) carry(from int, to netip.AddrPort, packet []byte) {
 		}
 		b := NewBuffer()
 		b.SetLen(copy(b.Space(), packet))
-		if packet == nil || h.dead.Load() || h.lost[from].Load() {
+		if packet == nil || h.drops.Load() && !isControl(packet[HeaderSize:]) || h.dead.Load() || h.lost[from].Load() {
 			b.Free()
 			return
 		}
@@ -253,6 +254,46 @@ func TestNoProbesWithoutDoubt(t *testing.T) {
 		}
 		if n := p.ends[0].peers[bob].recent.n; n != 0 {
 			t.Errorf("%d packets kept while idle", n)
+		}
+	})
+}
+
+// A relay that carries probes and drops everything else is left, and another one is wanted
+// when there is none.
+func TestRelayThatCarriesProbesOnly(t *testing.T) {
+	for hops := 1; hops <= 2; hops++ {
+		synctest.Test(t, func(t *testing.T) {
+			bad := &hop{delay: 20 * ms}
+			p := newPair(t, []*hop{bad, {delay: 30 * ms}}[:hops]...)
+			defer p.close()
+			_, lost := p.talk(0, 20*ms, 10*time.Second, 2*time.Second, func() {
+				bad.drops.Store(true)
+			})
+			if wants := len(p.ends[0].wanted); hops == 1 && (wants < 1 || wants > 4) || hops == 2 && (lost > 75 || p.via(0) != 1) {
+				t.Errorf("%d relays: %d packets lost, by way of %d, %d wishes", hops, lost, p.via(0), wants)
+			}
+		})
+	}
+}
+
+// Who was forgotten is not looked for any more.
+func TestForgottenIsNotWanted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &hop{delay: 20 * ms}
+		p := newPair(t, h)
+		defer p.close()
+		h.dead.Store(true)
+		for range 50 {
+			p.ends[0].write(t, bob, "anybody there?")
+			time.Sleep(50 * ms)
+		}
+		synctest.Wait()
+		wants := len(p.ends[0].wanted)
+		p.ends[0].Forget(bob)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := len(p.ends[0].wanted); wants == 0 || n != wants {
+			t.Errorf("%d wishes before, %d after", wants, n)
 		}
 	})
 }

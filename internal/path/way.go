@@ -61,6 +61,8 @@ type peer struct {
 	wait   time.Duration // how long answers have taken lately: the longest, fading
 	asking bool          // it is not known which way works: packets go on all of them
 	begun  time.Duration // when asking began
+	empty  uint8         // doubts in a row that ended with an echo and nothing else
+	gone   bool          // it was forgotten: nothing is done for it any more
 	lost   bool          // no way has answered: what was sent last is kept for the next one
 	recent recent
 	timer  *time.Timer // runs Conn.tick; nil until first armed

@@ -54,19 +54,19 @@ func superWorld(t *testing.T, w *world, n, attachments int) *talkers {
 	for i := range n {
 		w.start(fmt.Sprintf("s%d", i), as(core.RoleSupernode))
 	}
-	time.Sleep(30 * time.Second)
+	<-time.After(30 * time.Second)
 	node := as(core.RoleNode)
 	p := &talkers{w: w, a: w.start("a", node), b: w.start("b", node), sums: [2]hash.Hash{sha256.New(), sha256.New()}}
 	w.attached(p.a, time.Minute)
 	w.attached(p.b, time.Minute)
 	for len(p.a.Status().Attached)+len(p.b.Status().Attached) < 2*attachments {
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 	}
 	p.ea, p.eb = endpoint(t, p.a), endpoint(t, p.b)
 	p.a.OnRoute(p.ea.Nudge)
 	p.b.OnRoute(p.eb.Nudge)
 	p.begin(t)
-	time.Sleep(5 * time.Second)
+	<-time.After(5 * time.Second)
 	p.gaps()
 	return p
 }
@@ -131,7 +131,7 @@ func (p *talkers) write(ctx context.Context, c net.Conn) {
 		binary.BigEndian.PutUint64(b, n)
 		_, err := c.Write(b)
 		p.note(func() { p.sums[0].Write(b); p.err = errors.Join(p.err, err) })
-		time.Sleep(voice)
+		<-time.After(voice)
 	}
 }
 
@@ -173,7 +173,7 @@ func (p *talkers) gaps() (words, bulk time.Duration) {
 // stop ends the conversation and checks that nothing in it broke.
 func (p *talkers) stop(t *testing.T) {
 	p.end()
-	time.Sleep(5 * time.Second)
+	<-time.After(5 * time.Second)
 	_ = p.ea.Close()
 	_ = p.eb.Close()
 	p.wg.Wait()
@@ -191,7 +191,7 @@ func (p *talkers) relay() (relay string) {
 	for name, n := range p.w.nodes {
 		before[name] = n.Status().Traffic.RelayedPackets
 	}
-	time.Sleep(time.Second)
+	<-time.After(time.Second)
 	most := uint64(0)
 	for name, n := range p.w.nodes {
 		if more := n.Status().Traffic.RelayedPackets - before[name]; more > most {
@@ -227,7 +227,7 @@ func (p *talkers) ready(n int, within time.Duration) (took time.Duration) {
 			p.w.t.Errorf("%d relays hold the conversation after %v; b is attached to %d", relays, took, len(p.b.Status().Attached))
 			return took
 		}
-		time.Sleep(250 * time.Millisecond)
+		<-time.After(250 * time.Millisecond)
 	}
 }
 
@@ -246,7 +246,7 @@ func (p *talkers) other(n *runtime.Node, relay string) string {
 // felt lets some time pass after something was done to a node, and checks the gaps.
 func (p *talkers) felt(what string, most time.Duration) {
 	p.w.t.Helper()
-	time.Sleep(5 * time.Second)
+	<-time.After(5 * time.Second)
 	words, bulk := p.gaps()
 	p.w.t.Logf("%s: gap of %v in the datagrams, %v in the stream", what, words, bulk)
 	if words > most || bulk > most {
@@ -295,7 +295,7 @@ func TestRelayDiesWithoutAnother(t *testing.T) {
 	inWorld(t, network(3, 20*time.Millisecond), func(t *testing.T, w *world) {
 		p := superWorld(t, w, 4, 1)
 		p.kill(p.relay())
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		words, bulk := p.gaps()
 		t.Logf("gap of %v in the datagrams, %v in the stream", words, bulk)
 		if words < 2*time.Second || bulk < 2*time.Second {
@@ -313,7 +313,7 @@ func TestRelayLeavesOnPurpose(t *testing.T) {
 			t.Run(fmt.Sprintf("%d relays, %v", attachments, latency), func(t *testing.T) {
 				inWorld(t, network(uint64(attachments), latency), func(t *testing.T, w *world) {
 					p := superWorld(t, w, 5, attachments)
-					for range 3 {
+					for range 2 {
 						relay := p.relay()
 						p.gaps()
 						left := make(chan error, 1)

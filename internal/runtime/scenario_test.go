@@ -75,7 +75,7 @@ func TestConversationSurvivesRelay(t *testing.T) {
 		w.attached(a, time.Minute)
 		w.attached(b, time.Minute)
 		for len(b.Status().Attached) < 2 {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		ea, eb := endpoint(t, a), endpoint(t, b)
 		defer ea.Close()
