@@ -1,8 +1,6 @@
 package sim
 
-import (
-	"github.com/ada420b6/overlay/internal/wire"
-)
+import "github.com/ada420b6/overlay/internal/wire"
 
 // Refreshes that are foretold (Config.Foretold).
 //
@@ -14,11 +12,11 @@ import (
 // record that all of its replicas have is renewed for renewals intervals at once.
 //
 // What differs: a record is renewed a round trip earlier; one whose supernode dies expires
-// after 30 to 50 min and not after 20 to 30; and the load on hosts, 7 of the 5 000 messages
+// after 20 to 50 min and not after 20 to 30; and the load on hosts, 7 of the 5 000 messages
 // a second that a supernode with 400 users can handle.
 
-// renewals is for how many intervals a record is renewed. It must be fewer than the
-// intervals that a record lives on without one.
+// renewals is for how many intervals a record is renewed: the more, the longer it outlives
+// its supernode.
 const renewals = 3
 
 // renewing is the record whose puts are being carried out.
