@@ -183,7 +183,7 @@ func (s *step) onKeepaliveAck() {
 	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) || i < 0 || s.n.at[i].token != m.Token {
 		return
 	}
-	if s.n.at[i].alive.Asked() { // else it was told unasked
+	if !m.Unasked && s.n.at[i].alive.Asked() {
 		s.heard(i)
 		s.letGo(i)
 	}

@@ -151,7 +151,7 @@ func TestFarSlotAsksOn(t *testing.T) {
 	offer.Peers.Add(101)
 	offer.Peers.Add(102)
 	seen := map[ident.Handle]bool{}
-	for k := 0; k < len(*out) && k < 6; k++ {
+	for k := 0; k < len(*out) && k < 8; k++ {
 		m := (*out)[k]
 		if m.kind != wire.KindProbe {
 			continue

@@ -21,7 +21,7 @@ func (s *step) startGossip(sn *Supernode) {
 	sn.prober.Init(lp, n.rng.Uint32(), vtime.Duration(n.rng.Between(0, int64(p.PingPeriod))), s.now)
 	sn.gossipAt, sn.news = s.now, make([]roster.Member, 0, roster.PacketNews)
 	sn.entropy = s.now.Add(vtime.Duration(n.rng.Between(int64(p.AntiEntropy/10), int64(p.AntiEntropy))))
-	sn.askAt = s.now.Add(vtime.Duration(n.rng.Between(0, int64(p.AskDead))))
+	sn.askAt = s.now.Add(vtime.Duration(n.rng.Between(0, int64(p.AskDead/youthHaste))))
 }
 
 // greet tells the supernodes that are remembered that this one serves.
@@ -344,7 +344,7 @@ func (s *step) onNews() {
 			o = sn.roster.Claim(b, s.now)
 		}
 		s.believe(o, b)
-		if o.Want {
+		if o.Want && sn.wanted.once(x.Peer, s.now) {
 			ask.Add(x.Peer)
 		}
 		if o.Behind {

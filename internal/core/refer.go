@@ -58,7 +58,10 @@ func (sn *Supernode) refer(mark func(ident.Handle)) {
 	for i := range sn.eligible {
 		mark(sn.eligible[i].peer)
 	}
-	for _, h := range sn.tell.lost {
+	for _, h := range sn.tell.now.lost {
+		mark(h)
+	}
+	for _, h := range sn.tell.next.lost {
 		mark(h)
 	}
 	for _, x := range sn.large {

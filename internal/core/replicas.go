@@ -17,9 +17,10 @@ import (
 // is signed: a hostile replica can only withhold, and there are five.
 const epoch = 0
 
-// sweepRecords is how many stored records are looked at for expiry when those of the own
-// nodes are looked through, every 2 s.
-const sweepRecords = 128
+// sweepShare is which part of the stored records is looked at for expiry when those of the
+// own nodes are looked through, every 2 s: all within 9 min. One that has expired is never
+// told, and takes no room that another needs.
+const sweepShare = 256
 
 // view is the roster as the directory ranks it.
 type view struct {
@@ -55,7 +56,7 @@ func (s *step) replicasDue() {
 		for i := range sn.due {
 			s.putAll(sn.due[i].Name, &sn.due[i].To)
 		}
-		sn.store.Sweep(s.now, sweepRecords)
+		sn.store.Sweep(s.now, sn.store.Len()/sweepShare+1)
 	}
 	if s.now >= sn.puts.Next() {
 		sn.again = sn.puts.Due(sn.again[:0], s.now)
@@ -101,7 +102,7 @@ func (s *step) tend(r wire.Record) {
 			return
 		}
 	}
-	sn.fresh.Add(r.Name)
+	sn.fresh.Add(r.Name, s.now)
 }
 
 // putAll puts the record of a name to replicas.

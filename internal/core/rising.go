@@ -18,8 +18,9 @@ type rising struct {
 	able  bool
 }
 
-// verifyAgain is how often a Verify is repeated while its dial-backs are missing: three
-// packets lie on the way of each, and one may be lost.
+// verifyAgain is when a Verify is repeated whose dial-backs are missing: three packets lie
+// on the way of each, and one may be lost. Who was not reached in the attempt before is
+// probably never.
 const verifyAgain = 2500 * vtime.Millisecond
 
 func (n *Node) riseDeadline() vtime.Time {
@@ -60,6 +61,9 @@ func (s *step) riseDue() {
 func (s *step) verify() {
 	r := &s.n.rise
 	r.again = s.now.Add(verifyAgain)
+	if r.reach.Failing() {
+		r.again = vtime.Never
+	}
 	i := s.n.rng.Intn(len(s.n.at))
 	if s.n.at[i].peer == ident.None {
 		i = 1 - i

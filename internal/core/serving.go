@@ -216,9 +216,6 @@ func (sn *Supernode) take(peer ident.Handle, now vtime.Time) *holding {
 		sn.held = append(sn.held, holding{})
 		copy(sn.held[i+1:], sn.held[i:])
 		sn.held[i] = holding{peer: peer, since: now}
-		if i < sn.scan {
-			sn.scan++
-		}
 	}
 	return &sn.held[i]
 }
@@ -256,9 +253,6 @@ func (s *step) release(peer ident.Handle) {
 	}
 	sn.held = append(sn.held[:i], sn.held[i+1:]...)
 	sn.peers = append(sn.peers[:i], sn.peers[i+1:]...)
-	if i < sn.scan {
-		sn.scan--
-	}
 	s.closeRelays(peer)
 }
 
@@ -354,36 +348,39 @@ func (s *step) onPublish() {
 	s.out.send(s.in.From, a.Append(s.out.begin(), s.env.Book), false)
 }
 
-// A part of the attachments is looked through every sweepEvery, one in sweepParts: all of
-// them within 4 s.
+// The attachments are looked through when the first of them may have been silent for too
+// long: within sweepEvery of that moment, and not more often.
 const (
 	sweepEvery = 2 * vtime.Second
-	sweepParts = 2
+	sweepMost  = 10 * vtime.Second
 )
 
 // servingDue drops attachments that have been silent for longer than a living node's
-// can be, some every two seconds.
+// can be.
 func (s *step) servingDue() {
 	sn := s.env.Super
 	s.queueDue()
 	if s.now < sn.sweepAt {
 		return
 	}
-	sn.sweepAt = s.now.Add(sweepEvery)
-	for range len(sn.held)/sweepParts + 1 {
-		if len(sn.held) == 0 {
-			break
+	next := s.now.Add(sweepMost)
+	silence := [2]vtime.Duration{liveness.Silence(s.watch(false)), liveness.Silence(s.watch(true))}
+	for i := 0; i < len(sn.held); {
+		h := &sn.held[i]
+		end := h.heard.Add(silence[0])
+		if h.thin {
+			end = h.heard.Add(silence[1])
 		}
-		sn.scan %= len(sn.held)
-		h := &sn.held[sn.scan]
-		if s.now.Sub(h.heard) > liveness.Silence(s.watch(h.thin)) {
-			peer := h.peer
-			s.release(peer)
-			s.out.add(Effect{Kind: EffectForget, Peer: peer})
+		if end >= s.now {
+			next = vtime.Earlier(next, end)
+			i++
 			continue
 		}
-		sn.scan++
+		peer := h.peer
+		s.release(peer)
+		s.out.add(Effect{Kind: EffectForget, Peer: peer})
 	}
+	sn.sweepAt = vtime.Later(next, s.now.Add(sweepEvery))
 }
 
 // storm is the level that this supernode tells: 0 to 3.

@@ -32,7 +32,6 @@ func (b *standbys) rank(h ident.Handle) uint8 {
 // they are: that message may have been lost.
 func (s *step) standbysDue() {
 	sn := s.env.Super
-	changed := false
 	for k := range min(s.p.Standbys, len(sn.standbys)) {
 		if i, ok := sn.find(sn.standbys[k]); ok && sn.held[i].able {
 			s.sayStandby(&sn.held[i])
@@ -40,13 +39,10 @@ func (s *step) standbysDue() {
 		}
 		sn.standbys[k] = ident.None
 		if i := s.chooseStandby(); i >= 0 {
-			sn.standbys[k], changed = sn.held[i].peer, true
+			sn.standbys[k] = sn.held[i].peer
 			s.sayStandby(&sn.held[i])
+			sn.tellHeirs.soon(s.now).heirs |= 1 << k // who is told of it
 		}
-	}
-	if changed {
-		sn.tell.heirs = true
-		sn.tell.begin(s.now)
 	}
 }
 
@@ -125,23 +121,31 @@ func (s *step) sayStandby(h *holding) {
 	}
 }
 
-// standbyFor is what a node is told. Half of the nodes are told of each standby, so that
-// the death of one does not strand all.
+// standbyFor is what a node is told.
 func (s *step) standbyFor(h *holding) wire.Standby {
 	sn := s.env.Super
 	m := wire.Standby{Token: h.token, Rank: sn.standbys.rank(h.peer)}
+	if k := sn.standbyOf(h); k >= 0 {
+		m.Peers.Add(sn.standbys[k])
+	}
+	return m
+}
+
+// standbyOf returns the place of the standby that a node is told of, -1 when there is none.
+// Half of the nodes are told of each, so that the death of one does not strand all, and a
+// standby of the other one.
+func (sn *Supernode) standbyOf(h *holding) int {
 	k := int(h.token>>1) % len(sn.standbys)
-	if m.Rank > 0 {
-		k = 2 - int(m.Rank) // the other one
+	if rank := sn.standbys.rank(h.peer); rank > 0 {
+		k = 2 - int(rank)
 	}
 	for range sn.standbys {
 		if p := sn.standbys[k]; p != ident.None && p != h.peer {
-			m.Peers.Add(p)
-			break
+			return k
 		}
 		k = 1 - k
 	}
-	return m
+	return -1
 }
 
 func (s *step) onStandby() {

@@ -24,7 +24,6 @@ type Supernode struct {
 	names   []ident.NameID // of those who are held and of this supernode itself, sorted
 	owners  []ident.Handle // of names; None is this supernode
 	full    int            // how many of held are in normal slots
-	scan    int            // where the sweep through held goes on
 	sweepAt vtime.Time
 	cal     slots.Calendar
 	queue   queue
@@ -37,6 +36,7 @@ type Supernode struct {
 	entropy   vtime.Time // when rosters are compared next
 	askAt     vtime.Time // when one believed dead is asked again
 	meetAt    vtime.Time // before this nobody is met at another's word
+	wanted    wanted     // whose records have just been asked for
 	synced    bool       // another supernode has told what it knows
 	announce  vtime.Time // when the login servers are told
 	announced int        // announcements in a row that nobody has answered
@@ -63,6 +63,7 @@ type Supernode struct {
 	reminders uint8
 
 	tell       telling
+	tellHeirs  telling // apart, since it takes longest and is the least urgent
 	large      []large
 	largeSlots uint64 // of all of large
 	standbys   standbys
@@ -115,7 +116,7 @@ func (s *step) newSupernode() *Supernode {
 	if n.wasSuper && p.ServeDelay > 0 {
 		sn.queue.opens = s.now.Add(p.ServeDelay)
 	}
-	sn.queue.next, sn.tell.at, sn.appointAt = vtime.Never, vtime.Never, s.now
+	sn.queue.next, sn.tell.at, sn.tellHeirs.at, sn.appointAt = vtime.Never, vtime.Never, vtime.Never, s.now
 	sn.standbyAt = vtime.Never // until somebody could be one
 	sn.cal = s.newCalendar()
 	s.startGossip(sn)
@@ -215,6 +216,9 @@ func (s *step) tierMessage(k wire.Kind) {
 
 // superDue does everything of a supernode whose time has come.
 func (s *step) superDue() {
+	if s.idle() {
+		return
+	}
 	s.servingDue()
 	s.gossipDue()
 	s.tellDue()
@@ -223,13 +227,20 @@ func (s *step) superDue() {
 	s.scalingDue() // last: it may demote
 }
 
+// idle reports that nothing of a supernode is due, as after most messages: nothing that has
+// a moment, and none of what depends on the state alone.
+func (s *step) idle() bool {
+	sn := s.env.Super
+	return s.now < sn.deadline() && !sn.queue.made && sn.leaveBy == vtime.Never && sn.roster.Usable() >= s.p.MinTier
+}
+
 func (sn *Supernode) deadline() vtime.Time {
 	t := vtime.Earlier(sn.sweepAt, sn.queue.next)
 	t = vtime.Earlier(t, vtime.Earlier(sn.gossipAt, sn.entropy))
 	t = vtime.Earlier(t, vtime.Earlier(sn.askAt, sn.announce))
 	t = vtime.Earlier(t, vtime.Earlier(sn.prober.Next(), sn.roster.NextDeadline()))
 	t = vtime.Earlier(t, vtime.Earlier(sn.fresh.Next(), sn.puts.Next()))
-	t = vtime.Earlier(t, vtime.Earlier(sn.lookups.Next(), sn.tell.at))
+	t = vtime.Earlier(t, vtime.Earlier(sn.lookups.Next(), vtime.Earlier(sn.tell.at, sn.tellHeirs.at)))
 	for i := range sn.channels {
 		t = vtime.Earlier(t, sn.channels[i].due())
 	}

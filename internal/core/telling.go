@@ -14,15 +14,22 @@ import (
 // It is told in rounds through all nodes that are held, at the pace at which attaches
 // are served, since who is told may come for another attachment; under a storm it waits.
 
-// telling is the round under way.
+// telling is the round under way, and what the next one tells.
 type telling struct {
-	at    vtime.Time   // when it goes on, Never between rounds
-	last  ident.Handle // whom it came to last
-	again bool         // something new was said: another round follows
-	names bool         // everybody is named supernodes
-	heirs bool         // everybody is told of the standbys
+	at   vtime.Time   // when it goes on, Never between rounds
+	last ident.Handle // whom it came to last
+	now  words
+	next words
+}
+
+// words is what a round tells.
+type words struct {
+	names bool  // everybody is named supernodes
+	heirs uint8 // bit k: who is told of standby k hears that there is another
 	lost  []ident.Handle
 }
+
+func (w *words) none() bool { return !w.names && w.heirs == 0 && len(w.lost) == 0 }
 
 const (
 	// tellEvery is the rhythm of a round, tellScan how many nodes are looked at in it at
@@ -35,33 +42,30 @@ const (
 
 // tellNames has every node that is held named supernodes, soon.
 func (s *step) tellNames() {
-	t := &s.env.Super.tell
-	t.names = true
-	t.begin(s.now)
+	s.env.Super.tell.soon(s.now).names = true
 }
 
 // tellLost has those nodes told that are attached to h as well.
 func (s *step) tellLost(h ident.Handle) {
-	t := &s.env.Super.tell
-	if len(t.lost) == maxTold {
-		return
-	}
-	t.lost = append(t.lost, h)
-	t.begin(s.now)
-}
-
-func (t *telling) begin(now vtime.Time) {
-	if t.at == vtime.Never {
-		t.at = now.Add(tellEvery)
-	} else {
-		t.again = true
+	if w := s.env.Super.tell.soon(s.now); len(w.lost) < maxTold {
+		w.lost = append(w.lost, h)
 	}
 }
 
-// tellDue lets the round come to some more nodes.
+// soon returns what the next round tells, and has it begin.
+func (t *telling) soon(now vtime.Time) *words {
+	t.at = vtime.Earlier(t.at, now.Add(tellEvery))
+	return &t.next
+}
+
 func (s *step) tellDue() {
+	s.tellRound(&s.env.Super.tell)
+	s.tellRound(&s.env.Super.tellHeirs)
+}
+
+// tellRound lets the round come to some more nodes.
+func (s *step) tellRound(t *telling) {
 	sn := s.env.Super
-	t := &sn.tell
 	if s.now < t.at {
 		return
 	}
@@ -69,22 +73,24 @@ func (s *step) tellDue() {
 	if s.storm() > 0 || sn.leaveBy != vtime.Never {
 		return
 	}
+	if t.now.none() {
+		t.now, t.next = t.next, words{lost: t.now.lost}
+	}
 	i, _ := sn.find(t.last + 1)
 	end := min(i+tellScan, len(sn.held))
 	for left := s.tellShare(); i < end && left > 0; i++ {
 		t.last = sn.held[i].peer
-		if s.tellOne(&sn.held[i]) {
+		if s.tellOne(&sn.held[i], &t.now) {
 			left--
 		}
 	}
 	if i < len(sn.held) {
 		return
 	}
-	t.last = ident.None
-	if !t.again {
-		t.at, t.names, t.heirs, t.lost = vtime.Never, false, false, t.lost[:0]
+	t.last, t.now = ident.None, words{lost: t.now.lost[:0]}
+	if t.next.none() {
+		t.at = vtime.Never
 	}
-	t.again = false
 }
 
 // tellShare is how many nodes are told in one tellEvery.
@@ -93,10 +99,9 @@ func (s *step) tellShare() int {
 }
 
 // tellOne tells a node what concerns it, and reports whether anything does.
-func (s *step) tellOne(h *holding) bool {
-	t := &s.env.Super.tell
+func (s *step) tellOne(h *holding, w *words) bool {
 	told := false
-	for _, gone := range t.lost {
+	for _, gone := range w.lost {
 		if h.record.At[0] == gone || h.record.At[1] == gone {
 			s.tend(h.record) // nobody else does now
 			m := wire.Lost{Token: h.token, Peer: gone}
@@ -104,12 +109,12 @@ func (s *step) tellOne(h *holding) bool {
 			told = true
 		}
 	}
-	if t.names {
-		m := wire.KeepaliveAck{Token: h.token, Storm: s.storm(), Tier: s.tierView(), Peers: s.alternates(h.peer)}
+	if w.names {
+		m := wire.KeepaliveAck{Token: h.token, Unasked: true, Storm: s.storm(), Tier: s.tierView(), Peers: s.alternates(h.peer)}
 		s.out.send(h.peer, m.Append(s.out.begin(), s.env.Book), false)
 		told = true
 	}
-	if t.heirs {
+	if k := s.env.Super.standbyOf(h); k >= 0 && w.heirs>>k&1 != 0 {
 		s.sayStandby(h)
 		told = true
 	}

@@ -71,3 +71,38 @@ func TestLostIsTold(t *testing.T) {
 		}
 	}
 }
+
+// TestUnaskedIsNoAnswer: a check is out that the supernode never got, and just then the
+// supernode tells something unasked. Who took that for the answer would not ask again for
+// a whole interval, and be dropped for its silence meanwhile.
+func TestUnaskedIsNoAnswer(t *testing.T) {
+	for _, unasked := range []bool{true, false} {
+		l, h, _ := doubled(t)
+		x := l.host(h)
+		x.node.at[0].alive.Doubt(l.now)
+		l.step(h, Input{Kind: InputTimer})
+		m := wire.KeepaliveAck{Token: x.node.at[0].token, Unasked: unasked, Tier: x.node.tier}
+		l.hears(h, x.node.at[0].peer, false, m.Append(nil, labBook{}))
+		if asked := x.node.at[0].alive.Asked(); asked != unasked {
+			t.Errorf("unasked %v: the check is still out: %v", unasked, asked)
+		}
+	}
+}
+
+// TestHalfIsToldOfAStandby: when one of two standbys is replaced, those are told who had
+// been told of it, and not the others.
+func TestHalfIsToldOfAStandby(t *testing.T) {
+	var sn Supernode
+	sn.standbys = standbys{1001, 1002}
+	s := step{env: &Env{Super: &sn, Policy: &Policy{}, Book: labBook{}}, p: &Policy{}, out: &Effects{}}
+	for token := range uint32(8) {
+		h := holding{peer: ident.Handle(2000 + token), token: token<<1 | 1}
+		for k := range sn.standbys {
+			s.out.Reset()
+			told := s.tellOne(&h, &words{heirs: 1 << k})
+			if want := sn.standbyOf(&h) == k; told != want || len(s.out.List) > 0 != want {
+				t.Errorf("token %d, standby %d replaced: told %v, want %v", token, k, told, want)
+			}
+		}
+	}
+}

@@ -29,9 +29,11 @@ const (
 	UsersPerSecond = 64
 	usersShare     = 128
 
-	// scanEvery and scanRows set how fast the users are looked through for due refreshes
-	// and for changed rankings: all within 64 s, up to 4 096 users, or n/64 a second.
+	// scanEvery and scanParts set how fast the users are looked through for due refreshes:
+	// all within 64 s. For changed rankings, and what a replica did not take, it is
+	// scanRows at least: 4 096 users within the same time, and 500 within 8 s.
 	scanEvery = 2 * vtime.Second
+	scanParts = 32
 	scanRows  = 128
 
 	// ranksPerScan bounds the rankings worked out in one step of the scan: 128 x 0.1 ms at
@@ -39,6 +41,10 @@ const (
 	// a record lives by default.
 	ranksPerScan = 128
 )
+
+// settle is how long a record that is new or changed waits for company: who has just
+// attached attaches once more within a second or two, and both are one record.
+const settle = vtime.Second
 
 // MaxUsers bounds a Held whatever its owner asks for: a machine with a million sessions,
 // 1 048 576 x 56 B = 59 MB.
@@ -57,11 +63,14 @@ type Refresh struct {
 // zones it was in.
 type Held struct {
 	users table[held]
-	fresh []ident.NameID // users to be put at once, oldest first
+	fresh []ident.NameID // users that are new or changed, oldest first
 	head  int            // first of fresh that was not handed out
+	since vtime.Time     // when the first of those came
 	max   int
 	scan  ident.NameID   // where the next look-through goes on
 	tick  vtime.Time     // when it does
+	quick int            // for how many users yet it goes on quickly
+	haste vtime.Time     // until when it does in any case
 	pace  vtime.Time     // moment up to which the pace has been spent
 	every vtime.Duration // what one user costs of it
 
@@ -87,9 +96,9 @@ func NewHeld(bound int, refresh vtime.Duration) Held {
 func (h *Held) Len() int { return h.users.n }
 
 // Add takes a user in, or marks one that is in as changed: its record has a new sequence
-// number and is put at once, to all replicas. It reports false when there is no room,
+// number and is put to all replicas, within settle. It reports false when there is no room,
 // which the caller's bound on attachments should have prevented.
-func (h *Held) Add(name ident.NameID) bool {
+func (h *Held) Add(name ident.NameID, now vtime.Time) bool {
 	u := h.users.get(name)
 	if u == nil {
 		if h.users.n >= h.max {
@@ -101,6 +110,9 @@ func (h *Held) Add(name ident.NameID) bool {
 			return true
 		}
 		u.fresh = true
+	}
+	if h.head == len(h.fresh) {
+		h.since = now
 	}
 	h.enqueue(name)
 	return true
@@ -133,7 +145,7 @@ func (h *Held) Joined(id ident.ID, epoch uint64) {
 			score = Score(epoch, id, zone)
 		}
 		if u.ranked && u.to.Admits(score) {
-			u.ranked = false
+			u.ranked, h.quick = false, h.users.n
 		}
 		return keepRow
 	})
@@ -143,7 +155,7 @@ func (h *Held) Joined(id ident.ID, epoch uint64) {
 func (h *Held) Left(peer ident.Handle) {
 	h.users.walk(0, h.users.n, func(_ ident.NameID, u *held) step {
 		if u.to.Has(peer) {
-			u.ranked = false
+			u.ranked, h.quick = false, h.users.n
 		}
 		return keepRow
 	})
@@ -152,6 +164,7 @@ func (h *Held) Left(peer ident.Handle) {
 // Reset says that any ranking may have changed: a new epoch, or a roster taken over as a
 // whole.
 func (h *Held) Reset() {
+	h.quick = h.users.n
 	h.users.walk(0, h.users.n, func(_ ident.NameID, u *held) step {
 		u.ranked = false
 		return keepRow
@@ -163,6 +176,7 @@ func (h *Held) Reset() {
 func (h *Held) Missed(name ident.NameID, now vtime.Time, r *seed.Rand) {
 	if u := h.users.get(name); u != nil {
 		u.due = vtime.Earlier(u.due, now.Add(missedAgain/2+vtime.Duration(r.Between(0, int64(missedAgain)))))
+		h.haste = vtime.Later(h.haste, now.Add(2*missedAgain))
 	}
 }
 
@@ -175,7 +189,7 @@ const missedAgain = 15 * vtime.Second
 // are new or changed, then those whose replicas changed or whose refresh is due. storm
 // is this supernode's storm level; r draws the next refresh.
 func (h *Held) Due(dst []Refresh, now vtime.Time, v View, storm uint8, r *seed.Rand) []Refresh {
-	for h.head < len(h.fresh) && h.mayPut(now) {
+	for now >= h.since.Add(settle) && h.head < len(h.fresh) && h.mayPut(now) {
 		name := h.fresh[h.head]
 		h.head++
 		if u := h.users.get(name); u != nil && u.fresh {
@@ -201,11 +215,17 @@ func (h *Held) Due(dst []Refresh, now vtime.Time, v View, storm uint8, r *seed.R
 func (h *Held) lookThrough(dst []Refresh, now vtime.Time, v View, storm uint8, r *seed.Rand) []Refresh {
 	var last Ranking
 	zone, ranks := ident.Zone(0), 0
-	h.scan = h.users.walk(h.scan, max(scanRows, (h.users.n+31)/32), func(name ident.NameID, u *held) step {
+	budget := (h.users.n + scanParts - 1) / scanParts
+	if h.quick > 0 || now < h.haste {
+		budget = max(budget, scanRows)
+	}
+	h.scan = h.users.walk(h.scan, budget, func(name ident.NameID, u *held) step {
+		h.quick--
 		if u.fresh || u.ranked && now < u.due {
 			return keepRow
 		}
 		if !h.mayPut(now) {
+			h.quick = h.users.n
 			return stopWalk
 		}
 		old := u.to
@@ -213,6 +233,7 @@ func (h *Held) lookThrough(dst []Refresh, now vtime.Time, v View, storm uint8, r
 			// Users of one zone lie side by side and share a ranking.
 			if ranks == 0 || zone != name.Zone() {
 				if ranks == ranksPerScan {
+					h.quick = h.users.n
 					return stopWalk
 				}
 				last, zone, ranks = Rank(name.Zone(), v), name.Zone(), ranks+1
@@ -231,13 +252,14 @@ func (h *Held) lookThrough(dst []Refresh, now vtime.Time, v View, storm uint8, r
 		}
 		return keepRow
 	})
+	h.quick = max(h.quick, 0)
 	return dst
 }
 
 // Next returns when Due has something to do: within scanEvery while there are users.
 func (h *Held) Next() vtime.Time {
 	if h.head < len(h.fresh) {
-		return vtime.Earlier(h.tick, h.pace.Add(h.every-scanEvery))
+		return vtime.Earlier(h.tick, vtime.Later(h.since.Add(settle), h.pace.Add(h.every-scanEvery)))
 	}
 	if h.users.n == 0 {
 		return vtime.Never

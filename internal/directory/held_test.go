@@ -37,7 +37,7 @@ func TestHeldKeepsEveryReplicaAlive(t *testing.T) {
 		h := NewHeld(1000, refreshEvery)
 		got := copies{}
 		for i := range users {
-			h.Add(name(i))
+			h.Add(name(i), 0)
 		}
 		now := vtime.Time(0)
 		run := func(span vtime.Duration) {
@@ -76,7 +76,7 @@ func TestHeldRefreshesInTime(t *testing.T) {
 	h := NewHeld(1000, refreshEvery)
 	const users = 400
 	for i := range users {
-		h.Add(name(i))
+		h.Add(name(i), 0)
 	}
 	count := map[ident.NameID]int{}
 	perSecond := map[vtime.Time]int{}
@@ -105,9 +105,9 @@ func TestHeldPutsOnlyToNewcomers(t *testing.T) {
 	list := drawRoster(&r, 30, 0)
 	h := NewHeld(1000, refreshEvery)
 	for i := range 60 {
-		h.Add(name(i))
+		h.Add(name(i), 0)
 	}
-	h.Due(nil, 0, view(list), 0, &r)
+	h.Due(nil, vtime.Time(settle), view(list), 0, &r)
 	m := member{h: 500, id: ident.ID(r.Uint64())}
 	*list = append(*list, m)
 	h.Joined(m.id, 7)
@@ -118,7 +118,7 @@ func TestHeldPutsOnlyToNewcomers(t *testing.T) {
 			entered++
 		}
 	}
-	for now := second; now < 10*second; now += second {
+	for now := 2 * second; now < 10*second; now += second {
 		for _, f := range h.Due(nil, now, view(list), 0, &r) {
 			if !slices.Equal(f.To.All(), []ident.Handle{500}) {
 				t.Fatalf("put to %v, only 500 is new", f.To.All())
@@ -137,12 +137,12 @@ func TestHeldPutsAgainWhatWasMissed(t *testing.T) {
 	r := seed.New(5)
 	list := drawRoster(&r, 30, 0)
 	h := NewHeld(1000, refreshEvery)
-	h.Add(name(1))
-	h.Add(name(2))
-	h.Due(nil, 0, view(list), 0, &r)
+	h.Add(name(1), 0)
+	h.Add(name(2), 0)
+	h.Due(nil, vtime.Time(settle), view(list), 0, &r)
 	h.Missed(name(1), second, &r)
 	h.Missed(name(3), second, &r) // gone by now
-	for now := second; now < 30*second; now += second {
+	for now := 2 * second; now < 30*second; now += second {
 		if due := h.Due(nil, now, view(list), 0, &r); len(due) > 0 {
 			if len(due) > 1 || due[0].Name != name(1) || now < second.Add(missedAgain/2) {
 				t.Fatalf("%+v put after %v", due, now)
@@ -153,21 +153,43 @@ func TestHeldPutsAgainWhatWasMissed(t *testing.T) {
 	t.Fatal("it was not put again")
 }
 
+// TestHeldPutsTogether: who attaches twice within a second is put once, and not later than a
+// second after it came.
+func TestHeldPutsTogether(t *testing.T) {
+	r := seed.New(6)
+	list := drawRoster(&r, 30, 0)
+	h := NewHeld(1000, refreshEvery)
+	puts := 0
+	for _, at := range []vtime.Duration{0, settle / 2, settle, 5 * settle} {
+		now := vtime.Time(at)
+		for h.Next() <= now {
+			puts += len(h.Due(nil, h.Next(), view(list), 0, &r))
+		}
+		h.Add(name(1), now)
+	}
+	if puts != 2 {
+		t.Errorf("four changes, the first two within %d ms and the third right after them, were put %d times by the time of the last, want 2", settle/vtime.Millisecond, puts)
+	}
+	if due := h.Next(); due > vtime.Time(6*settle) {
+		t.Errorf("a change at 5 s is put at %d", due)
+	}
+}
+
 func TestHeldBoundsItsWaitingList(t *testing.T) {
 	h := NewHeld(10, refreshEvery)
 	for i := range 1000 {
-		h.Add(name(i % 15))
+		h.Add(name(i%15), 0)
 		h.Remove(name(i % 15))
 	}
 	if len(h.fresh) > 20 {
 		t.Fatalf("%d entries wait for at most 10 users", len(h.fresh))
 	}
 	for i := range 10 {
-		if !h.Add(name(i)) {
+		if !h.Add(name(i), 0) {
 			t.Fatalf("user %d of 10 refused", i)
 		}
 	}
-	if h.Add(name(11)) {
+	if h.Add(name(11), 0) {
 		t.Fatal("an eleventh user was taken")
 	}
 	r := seed.New(1)
@@ -184,12 +206,12 @@ func TestHeldAllocatesNothing(t *testing.T) {
 	v := view(list)
 	h := NewHeld(1000, refreshEvery)
 	for i := range 500 {
-		h.Add(name(i))
+		h.Add(name(i), 0)
 	}
 	buf := make([]Refresh, 0, 1000)
 	now := vtime.Time(0)
 	step := func() {
-		h.Add(name(int(now/second) % 500))
+		h.Add(name(int(now/second)%500), now)
 		h.Left((*list)[int(now/second)%100].h)
 		h.Joined((*list)[int(now/second)%100].id, 7)
 		buf = h.Due(buf[:0], now, v, 0, &r)
@@ -208,7 +230,7 @@ func BenchmarkHeldJoined(b *testing.B) {
 	list := drawRoster(&r, 1000, 500)
 	h := NewHeld(1000, refreshEvery)
 	for i := range 400 {
-		h.Add(name(i))
+		h.Add(name(i), 0)
 	}
 	for now := vtime.Time(0); now < 20*second; now += second {
 		h.Due(nil, now, view(list), 0, &r)

@@ -78,7 +78,7 @@ func (p *Prober) Next() vtime.Time {
 }
 
 // Tick does what is due at now, and appends to out what the caller shall do: at most 3
-// actions per probe under way, 1 per relay and 2 more.
+// actions and 1 more per probe under way, 1 per relay and 2 more.
 func (p *Prober) Tick(now vtime.Time, c Candidates, out []Action) []Action {
 	for i := range p.probes {
 		if b := &p.probes[i]; b.target != ident.None && b.next <= now {
@@ -142,8 +142,11 @@ func (p *Prober) advance(b *probe, now vtime.Time, c *Candidates, out []Action) 
 	return out
 }
 
-// detour asks helpers to ping the target of b.
+// detour asks helpers to ping the target of b, and the target once more: where every
+// thirtieth packet is lost, that makes one suspicion of sixteen, and a suspicion is spread
+// to everybody.
 func (p *Prober) detour(b *probe, now vtime.Time, c *Candidates, out []Action) []Action {
+	out = append(out, Action{Act: ActPing, Seq: b.seq, To: b.target, Target: b.target})
 	n := 0
 	for _, h := range c.Via {
 		if h == ident.None || h == b.target || n == Helpers {

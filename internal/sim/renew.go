@@ -37,6 +37,9 @@ func (s *Sim) renewed(i, to uint32, b []byte) bool {
 		s.renewedAll(i)
 		s.renewing = renewing{record: m.Record, all: true}
 	}
+	if !s.renewing.all && s.renewing.puts == 0 {
+		return false // its first replica did not have it: it is new to all of them
+	}
 	h, n := &s.hosts[to], &s.net
 	sender, super := s.supers.get(s.hosts[i].super), s.supers.get(h.super)
 	if sender == nil || super == nil || n.cut != nil || h.busy > s.now || !super.HasRecord(handle(i), m.Record, s.now) {

@@ -7,18 +7,19 @@ type bitmap struct {
 	n     int64
 }
 
-// newBitmap returns a ring for at least n slots at a time.
+// newBitmap returns a ring for at least n slots at a time: a power of two, so that a
+// slot's place is a mask away, slots before the first included, which are negative.
 func newBitmap(n int64) bitmap {
-	words := make([]uint64, (n+63)/64)
-	return bitmap{words: words, n: int64(len(words)) * 64}
+	size := int64(64)
+	for size < n {
+		size *= 2
+	}
+	return bitmap{words: make([]uint64, size/64), n: size}
 }
 
-// place returns the word and the bit of a slot. Slots before the first are negative.
+// place returns the word and the bit of a slot.
 func (b *bitmap) place(slot int64) (int64, uint64) {
-	i := slot % b.n
-	if i < 0 {
-		i += b.n
-	}
+	i := slot & (b.n - 1)
 	return i / 64, 1 << (i % 64)
 }
 

@@ -73,6 +73,7 @@ type Calendar struct {
 	open   int64 // all regular slots before it are taken or reserved to ticket holders
 	ahead  int64 // regular slots from cur on that are taken
 	credit int64 // make-up slots that may be offered
+	end    int64 // no slot from it on was ever given away
 
 	taken    bitmap // regular lane: given away
 	makeup   bitmap // make-up lane: given away
@@ -178,6 +179,7 @@ func (c *Calendar) pick(q *Request, wait vtime.Duration) (slot int64, l lane, ok
 		for s := c.cur; s < c.cur+c.burst; s++ {
 			if !c.makeup.get(s) {
 				c.makeup.set(s)
+				c.end = max(c.end, s+1)
 				c.credit--
 				return s, extra, true
 			}
@@ -200,6 +202,7 @@ func (c *Calendar) pick(q *Request, wait vtime.Duration) (slot int64, l lane, ok
 		return 0, 0, false
 	}
 	c.taken.set(slot)
+	c.end = max(c.end, slot+1)
 	c.ahead++
 	c.next = c.free(c.next, 0)
 	return slot, regular, true
@@ -273,15 +276,16 @@ func (c *Calendar) advance(now vtime.Time) {
 		c.restart(cur)
 		return
 	}
-	// Nothing is taken beyond the old horizon; a look there would meet bits of slots that
-	// are about to be cleared.
-	for s, end := c.cur, min(cur, c.cur+c.span); s < end; s++ {
+	// A look beyond the last slot that was given away would meet bits of slots that are
+	// about to be cleared.
+	for s, end := c.cur, min(cur, c.end); s < end; s++ {
 		if c.taken.get(s) {
 			c.ahead--
 		}
 	}
 	c.cur = cur
-	for last := cur - c.lag(); c.head < last; c.head++ {
+	last := cur - c.lag()
+	for ; c.head < min(last, c.end); c.head++ {
 		for l, given := range [2]*bitmap{&c.taken, &c.makeup} {
 			if given.get(c.head) && !c.redeemed[l].get(c.head) {
 				c.credit = min(c.credit+1, c.burst)
@@ -290,6 +294,7 @@ func (c *Calendar) advance(now vtime.Time) {
 			c.redeemed[l].clear(c.head)
 		}
 	}
+	c.head = max(c.head, last)
 	c.next, c.open = max(c.next, c.cur), max(c.open, c.cur)
 	if c.tickets.roll(c.cur, c.rate, c.p.TicketSlots) {
 		c.open = c.next

@@ -13,8 +13,9 @@ const MaxDialBacks = 3
 // The rhythm of verification.
 const (
 	reachTry    = 3 * vtime.Second  // how long one attempt waits for its dial-backs: they take two round trips
-	reachGood   = 45 * vtime.Minute // how long a success counts: until three attempts to renew it have ended
+	reachSlack  = 10 * vtime.Minute // how much longer than to the next attempt a success counts: until three have ended
 	reachGap    = 30 * vtime.Minute // from a success to the next attempt, +-20 %: a mapping may vanish with its router
+	reachLonger = 2                 // times twice as long with each success in a row: every 2 h who was always reached
 	reachRetry  = 30 * vtime.Second // from a failure to the next attempt, +-20 %, four times as long with each in a row
 	reachGrowth = 4                 // times: behind a NAT that lets nobody in, an attempt every 128 min
 )
@@ -51,6 +52,9 @@ const settledProofs = 2
 
 // Settled reports whether the node has been up and reachable at one address for a while.
 func (r *Reach) Settled() bool { return r.proofs >= settledProofs }
+
+// Failing reports whether the latest attempt has failed.
+func (r *Reach) Failing() bool { return r.failed > 0 }
 
 // Nonce returns what to ask for dial-backs with while an attempt is under way, else 0.
 func (r *Reach) Nonce() uint64 { return r.nonce }
@@ -118,14 +122,14 @@ func (r *Reach) Settle(reachable bool, now vtime.Time, rnd *seed.Rand) {
 	*r = Reach{failed: reachGrowth}
 	gap := int64(reachRetry) << (2 * reachGrowth)
 	if reachable {
-		gap = int64(reachGap)
-		*r = Reach{proofs: settledProofs, until: now.Add(reachGood)}
+		gap = int64(reachGap) << reachLonger
+		*r = Reach{proofs: reachLonger + 1}
 	}
 	ago := vtime.Duration(rnd.Between(0, gap*8/10)) // since the latest attempt
-	if reachable {
-		r.until = r.until.Add(-ago)
-	}
 	r.next = now.Add(vtime.Duration(rnd.Between(gap*8/10, gap*12/10)) - ago)
+	if reachable {
+		r.until = r.next.Add(reachSlack)
+	}
 }
 
 // Reset makes an attempt due at once: the network has changed, and old proof is void.
@@ -137,15 +141,18 @@ func (r *Reach) Next() vtime.Time { return r.next }
 // end closes an attempt and arms the next: soon enough to renew what succeeded, ever
 // more rarely where it fails.
 func (r *Reach) end(now vtime.Time, rnd *seed.Rand) {
-	gap := int64(reachGap)
-	if r.got == r.want {
-		r.failed, r.until = 0, now.Add(reachGood)
-		r.proofs = min(r.proofs+1, 254)
+	succeeded := r.got == r.want
+	var gap int64
+	if succeeded {
+		gap = int64(reachGap) << min(r.proofs, reachLonger)
+		r.failed, r.proofs = 0, min(r.proofs+1, 254)
 	} else {
-		r.proofs = 0
 		gap = int64(reachRetry) << (2 * r.failed)
-		r.failed = min(r.failed+1, reachGrowth)
+		r.failed, r.proofs = min(r.failed+1, reachGrowth), 0
 	}
 	r.nonce = 0
 	r.next = now.Add(vtime.Duration(rnd.Between(gap*8/10, gap*12/10)))
+	if succeeded {
+		r.until = r.next.Add(reachSlack)
+	}
 }

@@ -320,3 +320,34 @@ func TestSettled(t *testing.T) {
 		t.Fatal("still settled after a failure")
 	}
 }
+
+// TestReachIsRenewedMoreRarely: who was reached again and again is asked for every two hours,
+// and one failure begins it all anew.
+func TestReachIsRenewedMoreRarely(t *testing.T) {
+	rnd := seed.New(3)
+	var r Reach
+	now := vtime.Time(0)
+	attempt := func(reached bool) vtime.Duration {
+		now = vtime.Later(now, r.Next())
+		r.Due(1, now, &rnd)
+		if reached {
+			r.Confirm(r.Nonce(), 1, 1, now, &rnd)
+		} else {
+			now = now.Add(reachTry)
+			r.Due(1, now, &rnd)
+		}
+		return r.Next().Sub(now)
+	}
+	for k, minutes := range []vtime.Duration{30, 60, 120, 120} {
+		if wait := attempt(true); wait < minutes*vtime.Minute*8/10 || wait > minutes*vtime.Minute*12/10 {
+			t.Errorf("after %d successes %d s, want about %d min", k+1, wait/vtime.Second, minutes)
+		}
+	}
+	if !r.Verified(r.Next().Add(3 * vtime.Minute)) {
+		t.Error("a success ends before three attempts to renew it have")
+	}
+	attempt(false)
+	if wait := attempt(true); wait > reachGap*12/10 {
+		t.Errorf("after a failure and a success %d s, want about 30 min", wait/vtime.Second)
+	}
+}

@@ -1,19 +1,21 @@
 package wire
 
-// KeepaliveAck answers a Keepalive.
+// KeepaliveAck answers a Keepalive, or tells the same unasked.
 //
-//	token 4 | storm 1 | tier 9 | peers (1 + n x peer)
+//	token 4 | unasked 1 | storm 1 | tier 9 | peers (1 + n x peer)
 type KeepaliveAck struct {
-	Token uint32 // of the attachment
-	Storm uint8  // storm level, 0 to 3
-	Tier  Tier   // the tier as this supernode sees it
-	Peers Peers  // living supernodes, when the node asked
+	Token   uint32 // of the attachment
+	Unasked bool   // no keepalive was heard: it does not show that the node is
+	Storm   uint8  // storm level, 0 to 3
+	Tier    Tier   // the tier as this supernode sees it
+	Peers   Peers  // living supernodes, when the node asked
 }
 
 // Append appends the message to b.
 func (m *KeepaliveAck) Append(b []byte, book Book) []byte {
 	b = header(b, KindKeepaliveAck)
 	b = u32(b, m.Token)
+	b = flag(b, m.Unasked)
 	b = append(b, m.Storm)
 	b = m.Tier.append(b)
 	b = m.Peers.append(b, book)
@@ -24,6 +26,7 @@ func (m *KeepaliveAck) Append(b []byte, book Book) []byte {
 func (m *KeepaliveAck) Parse(b []byte, book Book) error {
 	r := read(b, KindKeepaliveAck)
 	m.Token = r.u32()
+	m.Unasked = r.flag()
 	m.Storm = r.upto(MaxStorm)
 	m.Tier = r.tier()
 	m.Peers = r.peers(book)

@@ -58,7 +58,7 @@ var messages = [kinds]func(s source) message{
 		return &Keepalive{Token: short(s), Able: yes(s), Thirsty: yes(s), Heirless: yes(s)}
 	},
 	KindKeepaliveAck: func(s source) message {
-		return &KeepaliveAck{Token: short(s), Storm: s.code(MaxStorm), Tier: tierView(s), Peers: peers(s)}
+		return &KeepaliveAck{Token: short(s), Unasked: yes(s), Storm: s.code(MaxStorm), Tier: tierView(s), Peers: peers(s)}
 	},
 	KindNotAttached: func(s source) message { return &NotAttached{Token: short(s)} },
 	KindGoodbye: func(s source) message {
