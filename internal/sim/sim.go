@@ -159,6 +159,10 @@ func (s *Sim) Now() vtime.Time { return s.now }
 // after which the simulation stands still.
 func (s *Sim) Run(d vtime.Duration) error {
 	s.end = s.now.Add(d)
+	if s.warm.under && !s.warm.now { // the warm-up is over, and its policy with it
+		s.warm.under = false
+		s.rouseAll()
+	}
 	if s.now >= s.advise {
 		s.advise = s.now.Add(adviseEvery)
 		s.supers.advise()

@@ -20,6 +20,8 @@ type warmth struct {
 	size  int        // of the tier
 	since vtime.Time // the tier has had it, and all is as it should be
 	until vtime.Time // this was looked at
+	under bool       // another policy than the network's own: what is foretold holds under that
+	now   bool       // it goes on
 }
 
 // WarmUp lets time pass until every running node is attached, 95 of 100 ordinary nodes
@@ -33,15 +35,13 @@ type warmth struct {
 // for as long as the warm-up lasts, in how nodes log in and attach; all else is its own.
 func (s *Sim) WarmUp(max vtime.Duration) (bool, error) {
 	own := s.cfg.Policy
-	s.cfg.Policy = cured(own)
-	defer func() {
-		s.rouseAll() // what was foretold holds under the policy that it was foretold under
-		s.cfg.Policy = own
-	}()
 	w, healthy := &s.warm, s.Quorum(0.999)
 	if w.until != s.now {
 		*w = warmth{size: -1}
 	}
+	s.cfg.Policy, w.now = cured(own), true
+	w.under = s.cfg.Policy != own
+	defer func() { s.cfg.Policy, w.now = own, false }()
 	return s.RunUntil(func() bool {
 		if s.starting > 0 || !healthy() || !s.doubled() || !near(w.size, s.stats.serving) {
 			w.size, w.since = s.stats.serving, s.now
