@@ -34,6 +34,13 @@ type Census struct {
 	// PeakOverload is the highest load of attaches that any supernode was offered over
 	// 5 s, as a multiple of the policy's AttachRate.
 	PeakOverload float64
+	// AttachesOffered is how many attaches came to a supernode, and AttachesAccepted how many
+	// were answered with an attachment.
+	AttachesOffered, AttachesAccepted uint64
+	// StormLevel is the highest storm level, 0 to 3, that a supernode tells, and StormMean the
+	// mean of all.
+	StormLevel int
+	StormMean  float64
 
 	// Logins is how many applications the login servers have decided, and LoginsInTime
 	// how many of these for a node that still waited for the answer. LoginWait is how long
@@ -81,6 +88,7 @@ func (s *Simulation) Census() Census {
 	}
 	c := s.sim.Census()
 	r := &c.Recovery
+	level, mean := storm(c.Storms)
 	return Census{
 		Time: time.Duration(c.At), Running: c.Running, Attached: c.Attached, Supernodes: c.Supernodes, MinAttached: c.MinAttached,
 		Promotions: c.Promotions, Demotions: c.Demotions, SupernodesLost: c.Lost,
@@ -88,10 +96,33 @@ func (s *Simulation) Census() Census {
 		WaitP50: time.Duration(c.Waits.P50), WaitP99: time.Duration(c.Waits.P99),
 		WaitP999: time.Duration(c.Waits.P999), WaitMax: time.Duration(c.Waits.Max),
 		AttemptsMean: c.Waits.MeanAttempts, AttemptsP999: c.Waits.P999Attempts, PeakOverload: c.Overload,
+		AttachesOffered: c.Offered, AttachesAccepted: c.Accepted, StormLevel: level, StormMean: mean,
 		Logins: c.Login.Decided, LoginsInTime: c.Login.Granted, LoginWait: time.Duration(c.Login.Wait),
 		FirstFault: since(r.First, 0), LastFault: since(r.Last, 0),
 		TimeTo999: since(r.Most, r.Last), TimeToAll: since(r.All, r.Last), Bound: since(r.Bound, r.Last),
 	}
+}
+
+// storm is the highest level of all supernodes, and the mean.
+func storm(levels [4]int) (highest int, mean float64) {
+	n, sum := 0, 0
+	for level, k := range levels {
+		n, sum = n+k, sum+k*level
+		if k > 0 {
+			highest = level
+		}
+	}
+	return highest, float64(sum) / float64(max(n, 1))
+}
+
+// WaitQuantile is how long nodes were without an attachment: a share q of all times that one
+// started or lost its last, from 0 to 1, was no longer, within 3 %. Those that still wait
+// count with what they have waited so far.
+func (s *Simulation) WaitQuantile(q float64) time.Duration {
+	if s.sim == nil {
+		return 0
+	}
+	return time.Duration(s.sim.WaitQuantile(min(max(q, 0), 1)))
 }
 
 // since is how long after from t is, -1 for never.

@@ -28,6 +28,9 @@
 // With -trace or -night users come and go all the time: then -duration counts from the end of
 // the disaster, and the times of healing from the last machine that happened to come or go.
 //
+// Interrupted (Ctrl-C) it tells what had happened by then, and ends with 130. What would not
+// fit into the memory of the machine does not begin.
+//
 // The exit code is 0 however the policies fare, 1 when a rule of the protocol was broken,
 // 2 when a flag is wrong or a file can't be read.
 package main
@@ -40,13 +43,15 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 )
 
 // Exit codes.
 const (
-	exitFailed = 1
-	exitUsage  = 2
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // as of a program that SIGINT has ended
 )
 
 func main() {
@@ -80,7 +85,11 @@ func patchday(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	}
 	defer page.Close()
 	err = rehearse(ctx, runs, newProgress(stderr))
-	if err != nil {
+	cut := ctx.Err() != nil
+	if runs = slices.DeleteFunc(runs, func(r *run) bool { return len(r.samples) == 0 }); cut && len(runs) == 0 {
+		return fail(exitInterrupted, errors.New("interrupted before anything happened"))
+	}
+	if err != nil && !cut {
 		return fail(exitFailed, err)
 	}
 	if err := tell(c, runs, stdout, page); err != nil {
@@ -90,6 +99,9 @@ func patchday(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		if r.broken != nil {
 			return fail(exitFailed, fmt.Errorf("%s: %w", r.name, r.broken))
 		}
+	}
+	if cut {
+		return fail(exitInterrupted, errors.New("interrupted: what is told is what had happened by then"))
 	}
 	return 0
 }

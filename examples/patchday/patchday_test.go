@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -103,7 +104,7 @@ func TestAugust2007(t *testing.T) {
 		t.Errorf("no progress: %q", stderr)
 	}
 	page, err := os.ReadFile(file)
-	if err != nil || !bytes.HasPrefix(page, []byte("<!DOCTYPE html>")) || bytes.Contains(page, []byte("old")) || !bytes.HasSuffix(page, []byte("</html>\n")) {
+	if err != nil || !bytes.HasPrefix(page, []byte("<!DOCTYPE html>")) || bytes.Contains(page, []byte("oldold")) || !bytes.HasSuffix(page, []byte("</html>\n")) {
 		t.Errorf("the page: %v, %d bytes", err, len(page))
 	}
 }
@@ -239,13 +240,72 @@ func TestBadFlags(t *testing.T) {
 	}
 }
 
-// TestInterrupt ends a rehearsal in the middle.
+// TestInterrupt ends a rehearsal before it has begun, and in the middle: then it tells what
+// it has.
 func TestInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out, err bytes.Buffer
-	if code := patchday(ctx, []string{"-nodes", "50"}, &out, &err); code != exitFailed || !strings.Contains(err.String(), "context canceled") {
+	if code := patchday(ctx, []string{"-nodes", "50"}, &out, &err); code != exitInterrupted || !strings.Contains(err.String(), "before anything happened") {
 		t.Errorf("code %d: %s", code, err.String())
+	}
+
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	watched := &trigger{word: "watched", then: cancel}
+	code := patchday(ctx, []string{"-nodes", "50", "-policy", "default", "-over", "10s", "-down", "10s", "-duration", "8760h", "-json"}, &out, watched)
+	if code != exitInterrupted || !strings.Contains(watched.text.String(), "interrupted: ") {
+		t.Errorf("code %d: %s", code, watched.text.String())
+	}
+	if o := objects(t, out.String()); len(o) != 1 || o[0]["virtual_s"].(float64) < 20 || o[0]["supernodes_before"].(float64) == 0 {
+		t.Errorf("%v", o)
+	}
+	for _, want := range []string{"lowest share attached", "an ordinary day"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+}
+
+// trigger is a writer that does something once it has read a word.
+type trigger struct {
+	text bytes.Buffer
+	word string
+	then func()
+}
+
+func (w *trigger) Write(b []byte) (int, error) {
+	w.text.Write(b)
+	if bytes.Contains(b, []byte(w.word)) {
+		w.then()
+	}
+	return len(b), nil
+}
+
+// TestTooLittleMemory: what would not fit is refused before it begins, and what is said to
+// fit does.
+func TestTooLittleMemory(t *testing.T) {
+	c := config{nodes: 10_000_000, policy: "both"}
+	err := enough(c, 2<<30)
+	var fit int
+	if err == nil {
+		t.Fatal("20 million nodes fit into 2 GiB")
+	}
+	if _, bad := fmt.Sscanf(err.Error()[strings.LastIndex(err.Error(), "-nodes"):], "-nodes %d would fit", &fit); bad != nil || fit < 50_000 || fit > 1_000_000 {
+		t.Fatalf("%d: %v", fit, err)
+	}
+	c.nodes = fit
+	if err := enough(c, 2<<30); err != nil {
+		t.Errorf("what was said to fit: %v", err)
+	}
+	c.nodes = fit + 1
+	if enough(c, 2<<30) == nil {
+		t.Errorf("more than %d fit as well", fit)
+	}
+	if code, _, stderr := start(t, "-nodes", "16000000"); code == 0 && !strings.Contains(stderr, "would fit") {
+		t.Skipf("this machine has room for 32 million nodes")
+	} else if code != exitUsage || !strings.Contains(stderr, "GiB are free") {
+		t.Errorf("code %d: %s", code, stderr)
 	}
 }
 

@@ -14,10 +14,17 @@ type progress struct {
 	out   io.Writer
 	tty   bool
 	every time.Duration
+	last  map[*run]pace
+}
+
+// pace is how far a run was when it was told of last.
+type pace struct {
+	at     time.Time
+	events uint64
 }
 
 func newProgress(out io.Writer) *progress {
-	p := &progress{out: out, every: 5 * time.Second}
+	p := &progress{out: out, every: 5 * time.Second, last: make(map[*run]pace)}
 	if f, ok := out.(*os.File); ok {
 		fi, err := f.Stat()
 		p.tty = err == nil && fi.Mode()&os.ModeCharDevice != 0
@@ -50,7 +57,7 @@ func (p *progress) until(done <-chan struct{}, runs []*run) {
 func (p *progress) say(begin time.Time, runs []*run) {
 	var parts []string
 	for _, r := range runs {
-		parts = append(parts, r.progress())
+		parts = append(parts, r.progress()+p.pace(r))
 	}
 	line := fmt.Sprintf("%4.0f s  %s", time.Since(begin).Seconds(), strings.Join(parts, "  |  "))
 	if p.tty {
@@ -58,6 +65,23 @@ func (p *progress) say(begin time.Time, runs []*run) {
 	} else {
 		fmt.Fprintln(p.out, line)
 	}
+}
+
+// pace is how many events a run does in a second, and about how long it will go on.
+func (p *progress) pace(r *run) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now, before := pace{time.Now(), r.events + r.now.Events}, p.last[r]
+	p.last[r] = now
+	if r.stage == done || before.at.IsZero() || now.events <= before.events {
+		return ""
+	}
+	text := fmt.Sprintf(", %.1f M events/s", float64(now.events-before.events)/1e6/now.at.Sub(before.at).Seconds())
+	if past := r.now.Time - r.start; r.until > 0 && past > 0 {
+		left := now.at.Sub(r.since).Seconds() / past.Seconds() * (r.until - r.now.Time).Seconds()
+		text += fmt.Sprintf(", about %.0f s left", max(0, left))
+	}
+	return text
 }
 
 // progress is the state of a run in a few words.

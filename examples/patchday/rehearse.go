@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
+	"math"
 	"sync"
 	"time"
 
@@ -24,6 +22,9 @@ const (
 	warmUp     = time.Hour
 )
 
+// done is the stage of a run that has come to its end.
+const done = "is done"
+
 // run is one policy's rehearsal.
 type run struct {
 	config config
@@ -34,20 +35,26 @@ type run struct {
 	mu    sync.Mutex // of what the progress line shows
 	stage string
 	now   overlay.Census
+	until time.Duration // simulated time of the end, 0 when it depends on what happens
+	since time.Time     // the disaster began
+	start time.Duration // and in simulated time
+	// events is how many there were before it began.
+	events uint64
 
-	start   time.Duration // simulated time of the disaster
 	end     overlay.Census
 	before  overlay.Census
 	samples []report.Sample
 	rings   int   // of the patch, that were patched
 	patched int   // machines in them
 	broken  error // the rule that was broken
-	events  uint64
 	wall    time.Duration
 }
 
 // prepare makes the simulations, and reads the files that the flags name.
 func prepare(c config) (runs []*run, err error) {
+	if err := fits(c); err != nil {
+		return nil, err
+	}
 	opts := []overlay.Option{overlay.WithLoss(c.loss), overlay.WithMaxNodes(c.nodes)}
 	if c.rtt != "" {
 		opts = append(opts, overlay.WithLatencies(c.rtt))
@@ -74,9 +81,9 @@ func rehearse(ctx context.Context, runs []*run, tell *progress) error {
 	for i, r := range runs {
 		wg.Go(func() { errs[i] = r.rehearse(ctx) }) // ends with the rehearsal or ctx
 	}
-	done := make(chan struct{})
-	go func() { wg.Wait(); close(done) }() // ends with them
-	tell.until(done, runs)
+	all := make(chan struct{})
+	go func() { wg.Wait(); close(all) }() // ends with them
+	tell.until(all, runs)
 	for i, err := range errs {
 		if err != nil {
 			return fmt.Errorf("%s: %w", runs[i].name, err)
@@ -94,17 +101,15 @@ func (r *run) rehearse(ctx context.Context) error {
 		return err
 	}
 	err := r.disaster(ctx)
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if !errors.Is(err, context.Canceled) {
+		r.broken = err
 	}
-	r.broken = err
 	r.look()
 	r.end = r.now
-	r.events += r.end.Events
-	if err != nil && len(r.samples) > 0 {
+	if r.broken != nil && len(r.samples) > 0 {
 		r.samples[len(r.samples)-1].Broken = err.Error()
 	}
-	r.set("is done")
+	r.set(done)
 	return nil
 }
 
@@ -129,8 +134,10 @@ func (r *run) ordinary(ctx context.Context) error {
 			return err
 		}
 	}
-	r.before, r.start = r.now, r.now.Time
-	r.events = r.now.Events
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.before, r.start, r.events = r.now, r.now.Time, r.now.Events
+	r.now.Events = 0
 	r.sim.ResetCensus()
 	return ctx.Err()
 }
@@ -142,6 +149,9 @@ func (r *run) disaster(ctx context.Context) error {
 		r.sim.StopLogin()
 	}
 	r.set("has its patch day")
+	if c.trace == "" && !c.daily && !c.zones && len(c.rings) == 0 {
+		r.ends(time.Duration(c.waves-1)*c.every + c.over + c.down*3/2 + c.duration)
+	}
 	r.sample()
 	if c.trace != "" {
 		r.set("replays the trace")
@@ -197,6 +207,13 @@ func (r *run) set(stage string) {
 	r.stage = stage
 }
 
+// ends notes that the rehearsal ends after d.
+func (r *run) ends(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.until, r.since = r.start+d, time.Now()
+}
+
 // sample adds the present moment to the story.
 func (r *run) sample() {
 	r.look()
@@ -205,6 +222,7 @@ func (r *run) sample() {
 		At: c.Time - r.start, Running: c.Running, Attached: c.Attached, Lowest: c.MinAttached,
 		Supernodes: c.Supernodes, Lost: c.SupernodesLost, Promotions: int(c.Promotions),
 		Logins: int(c.Logins), LoginsInTime: int(c.LoginsInTime), LoginWait: c.LoginWait, PeakOverload: c.PeakOverload,
+		Offered: c.AttachesOffered, Accepted: c.AttachesAccepted, Storm: c.StormMean,
 	})
 }
 
@@ -217,21 +235,12 @@ func (r *run) story() report.Run {
 	if r.policy.LoginFirst {
 		s.LoginPatience = r.policy.LoginPatience
 	}
+	for k := range waitPoints + 1 { // denser towards the longest waits: they are what people feel
+		longer := math.Pow(1000, -float64(k)/waitPoints)
+		s.Waits = append(s.Waits, report.Wait{Wait: r.sim.WaitQuantile(1 - longer), Longer: longer})
+	}
 	return s
 }
 
-// peakRSS is the most memory that this process, with all its runs, has ever had in
-// bytes; an error where the system does not tell.
-func peakRSS() (int64, error) {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	for _, line := range strings.Split(string(text), "\n") {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(value, "kB")), 10, 64)
-			return kb << 10, err
-		}
-	}
-	return 0, errors.New("there is no VmHWM in /proc/self/status")
-}
+// waitPoints is how many steps the distribution of waits is drawn in, down to 1 in 1000.
+const waitPoints = 60

@@ -58,7 +58,7 @@ func (r *run) result() result {
 		Logins: c.Logins, Promotions: c.Promotions, Demotions: c.Demotions,
 		Rings: r.rings, Patched: r.patched,
 		TraceHash: fmt.Sprintf("%016x", r.sim.TraceHash()),
-		VirtualS:  c.Time.Seconds(), WallS: r.wall.Seconds(), Events: r.events,
+		VirtualS:  c.Time.Seconds(), WallS: r.wall.Seconds(), Events: r.events + r.end.Events,
 	}
 	if ratio, ok := c.Ratio(); ok {
 		out.RatioP999 = &ratio

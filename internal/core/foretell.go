@@ -119,6 +119,9 @@ func (sn *Supernode) Unheard(peer ident.Handle, heard, now vtime.Time) {
 // HeldAt returns the k-th node that is held, of Held.
 func (sn *Supernode) HeldAt(k int) ident.Handle { return sn.held[k].peer }
 
+// Storm returns the storm level that this supernode told last.
+func (sn *Supernode) Storm() uint8 { return sn.cal.Level() }
+
 // Leaving reports whether this supernode is about to step down.
 func (sn *Supernode) Leaving() bool { return sn.leaveBy != vtime.Never }
 

@@ -30,6 +30,14 @@ type Run struct {
 	// LastFault is when the last machine went down or came up, and To999 and ToAll how
 	// long after it 99.9 % and all were attached; -1 for never.
 	LastFault, To999, ToAll time.Duration
+	// Waits is how long nodes were without an attachment, the shortest first.
+	Waits []Wait
+}
+
+// Wait says which share of all waits for an attachment took longer.
+type Wait struct {
+	Wait   time.Duration
+	Longer float64
 }
 
 // Row is one figure of all runs.
@@ -48,7 +56,9 @@ type Sample struct {
 	Logins, LoginsInTime int
 	LoginWait            time.Duration // of a log-in that begins now
 	PeakOverload         float64
-	Broken               string // the rule that was broken here, if one was
+	Offered, Accepted    uint64  // attaches that came to a supernode, and that were taken in
+	Storm                float64 // storm level that supernodes tell, on average
+	Broken               string  // the rule that was broken here, if one was
 }
 
 // Share is the share of the running nodes that is attached, 1 when none runs: nobody is

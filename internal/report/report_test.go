@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"flag"
@@ -10,9 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -70,7 +75,6 @@ func TestGolden(t *testing.T) {
 	r := example()
 	for name, write := range map[string]func(io.Writer) error{
 		"terminal.txt": func(w io.Writer) error { return errors.Join(r.Figures(w), r.Chart(w), r.Story(w)) },
-		"page.html":    r.HTML,
 	} {
 		var got bytes.Buffer
 		if err := write(&got); err != nil {
@@ -92,10 +96,10 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestPage checks that the page is well formed, needs nothing from elsewhere, and runs
-// nothing, whatever it is given.
+// TestPage checks that the page needs nothing from elsewhere, and that nothing that it is
+// given becomes more than text.
 func TestPage(t *testing.T) {
-	const evil = `</title><script>alert("1")</script>&'"<svg onload=x> http://evil.example`
+	const evil = `</title></script><script>alert("1")</script>&'"<svg onload=x> http://evil.example`
 	r := example()
 	r.Title, r.About, r.Runs[0].Name = evil, evil, evil
 	r.Runs[1].Samples[7].Broken = evil
@@ -109,37 +113,95 @@ func TestPage(t *testing.T) {
 		if err := r.HTML(&b); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		dec := xml.NewDecoder(bytes.NewReader(b.Bytes()))
-		paths := 0
-		for {
-			tok, err := dec.Token()
-			if err == io.EOF {
-				break
+		text := b.String()
+		if n := strings.Count(text, "<script"); n != 3 || strings.Count(text, "</script") != n {
+			t.Errorf("%s: %d scripts begin, want the data, the library and ours", name, n)
+		}
+		for _, own := range []string{plotScript, plotStyle, pageScript} {
+			if !strings.Contains(text, own) {
+				t.Fatalf("%s: a part of the page is not in it as it is", name)
 			}
-			if err != nil {
-				t.Fatalf("%s: %v\n%s", name, err, b.String())
-			}
-			if e, ok := tok.(xml.StartElement); ok {
-				if e.Name.Local == "path" {
-					paths++
-				}
-				for _, a := range e.Attr {
-					active := strings.HasPrefix(a.Name.Local, "on") || a.Name.Local == "href" || a.Name.Local == "src"
-					if active || a.Name.Local != "xmlns" && strings.Contains(a.Value, "http") {
-						t.Errorf("%s: attribute %s=%q", name, a.Name.Local, a.Value)
-					}
-				}
-				if regexp.MustCompile(`^(script|iframe|object|link|img|a|form)$`).MatchString(e.Name.Local) {
-					t.Errorf("%s: element %s", name, e.Name.Local)
-				}
+			text = strings.Replace(text, own, "", 1)
+		}
+		data := text[strings.Index(text, `id="charts">`)+len(`id="charts">`):]
+		var charts []chart
+		data = data[:strings.Index(data, "</script>")]
+		if err := json.Unmarshal([]byte(data), &charts); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		passive(t, name, strings.Replace(text, data, "", 1))
+		if diff := cmp.Diff(r.charts(), charts, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: what is drawn is not what is there:\n%s", name, diff)
+		}
+		if strings.Count(text, `class="chart"`) != len(charts) {
+			t.Errorf("%s: %d places for %d charts", name, strings.Count(text, `class="chart"`), len(charts))
+		}
+	}
+}
+
+// passive looks through a page without its scripts for what loads or runs anything.
+func passive(t *testing.T, name, text string) {
+	t.Helper()
+	dec := xml.NewDecoder(strings.NewReader(text))
+	for {
+		tok, err := dec.Token()
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, text)
+		}
+		e, ok := tok.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		if regexp.MustCompile(`^(iframe|object|link|img|a|form|svg)$`).MatchString(e.Name.Local) {
+			t.Errorf("%s: element %s", name, e.Name.Local)
+		}
+		for _, a := range e.Attr {
+			if strings.HasPrefix(a.Name.Local, "on") || a.Name.Local == "href" || a.Name.Local == "src" || strings.Contains(a.Value, "http") {
+				t.Errorf("%s: attribute %s=%q", name, a.Name.Local, a.Value)
 			}
 		}
-		if regexp.MustCompile(`@import|url\(`).MatchString(b.String()) {
-			t.Errorf("%s: the style sheet loads something", name)
+	}
+}
+
+// TestCharts looks for what a chart must show.
+func TestCharts(t *testing.T) {
+	r := example()
+	r.Runs[1].Waits = []Wait{{time.Second, 1}, {time.Minute, 0.25}}
+	for k := range r.Runs[1].Samples {
+		s := &r.Runs[1].Samples[k]
+		s.Offered, s.Accepted, s.Storm = uint64(300*k), uint64(60*k), 1.5
+	}
+	byTitle := map[string]chart{}
+	for _, c := range r.charts() {
+		byTitle[c.Title] = c
+	}
+	at := func(title string, k int) []line {
+		for name, c := range byTitle {
+			if strings.HasPrefix(name, title) {
+				return c.Lines[k:]
+			}
 		}
-		if name == "usual" && paths != 6 { // three charts of two runs
-			t.Errorf("%d lines are drawn, want 6", paths)
-		}
+		t.Fatalf("no chart %q", title)
+		return nil
+	}
+	last := func(l line) [2]float64 { return l.Points[len(l.Points)-1] }
+	if l := at("Share of the running", 1)[0]; last(l) != [2]float64{1200, 0.76} {
+		t.Errorf("attached at the end: %v", last(l))
+	}
+	if l := at("Attaches", 2); last(l[0]) != [2]float64{1200, 2} || last(l[1]) != [2]float64{1200, 10} || l[0].Dashed || !l[1].Dashed {
+		t.Errorf("60 of 300 attaches in 30 s are drawn as %v and %v", last(l[0]), last(l[1]))
+	}
+	if l := at("Storm", 1)[0]; last(l)[1] != 1.5 {
+		t.Errorf("storm level: %v", last(l))
+	}
+	if l := at("Share of all waits", 1)[0]; len(l.Points) != 2 || last(l) != [2]float64{60, 0.25} {
+		t.Errorf("waits: %v", l.Points)
+	}
+	if c := byTitle["Share of the running nodes that is attached"]; len(c.Marks) != 2 || c.Marks[0].At != 480 || c.Low > 0.7 || c.High != 1 {
+		t.Errorf("%+v", c)
 	}
 }
 
@@ -203,11 +265,11 @@ func TestNoDipIsLost(t *testing.T) {
 		run.Samples = append(run.Samples, x)
 	}
 	r := &Report{Runs: []Run{run}}
-	c := r.chart("x", r.end(), 0, 1, Sample.Share, percent)
-	if !strings.Contains(c.Lines[0].Path, " 180.0") {
+	points := r.charts()[0].Lines[0].Points
+	if !slices.ContainsFunc(points, func(p [2]float64) bool { return p[1] == 0.1 }) {
 		t.Error("the line has no dip")
 	}
-	if n := strings.Count(c.Lines[0].Path, "L"); n > 2*points {
+	if n := len(points); n > 2*columns+1 {
 		t.Errorf("the line has %d points", n)
 	}
 	lowest := 1.0

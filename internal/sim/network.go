@@ -142,6 +142,7 @@ func (s *Sim) arrive(e *event, h *host) {
 	}
 	if e.flag&flagFresh != 0 && h.is(hostServing) && wire.KindOf(s.arena.get(e.ref, int(e.n))) == wire.KindAttach {
 		s.offered.add(e.host, s.now)
+		s.stats.offered++
 	}
 	wait := h.busy.Sub(s.now)
 	switch {

@@ -23,6 +23,7 @@ type stats struct {
 	tries  histogram
 	shock  shock
 
+	offered          uint64 // attaches that came to a supernode
 	lost             int    // supernodes that went down
 	decided, granted uint64 // applications; of these, decided while their node still waited
 }
@@ -96,6 +97,8 @@ type Census struct {
 	Lost                  int // supernodes that went down without stepping down first
 	Waits                 Waits
 	Overload              float64 // highest attach load of a supernode over 5 s, in its rate
+	Offered, Accepted     uint64  // attaches that came to a supernode, and answers that took one in
+	Storms                [4]int  // supernodes by the storm level that they told last
 	Login                 Login
 	Recovery              Recovery
 }
@@ -134,6 +137,8 @@ func (s *Sim) Census() Census {
 		Sent:     make(map[wire.Kind]uint64),
 		Waits:    s.waits(),
 		Overload: s.offered.peak(&s.cfg.Policy),
+		Offered:  t.offered, Accepted: t.sent[wire.KindAccept],
+		Storms:   s.storms(),
 		Login:    s.loginWork(),
 		Recovery: s.recovery(),
 	}
@@ -143,6 +148,29 @@ func (s *Sim) Census() Census {
 		}
 	}
 	return c
+}
+
+// storms counts supernodes by storm level.
+func (s *Sim) storms() (n [4]int) {
+	for _, super := range s.supers.list {
+		if super != nil {
+			n[super.Storm()]++
+		}
+	}
+	return n
+}
+
+// WaitQuantile is how long a share q of all incidents was at most, from 0 to 1; within 3 %.
+// Those under way count with what they have lasted so far.
+func (s *Sim) WaitQuantile(q float64) vtime.Duration {
+	times := s.stats.waits
+	for i := range s.orphans.all {
+		times.add(milliseconds(s.now.Sub(s.hosts[i].orphan)))
+	}
+	if times.n == 0 {
+		return 0
+	}
+	return times.span(q)
 }
 
 // waits sums the incidents up, those under way included.

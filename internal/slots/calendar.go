@@ -323,6 +323,9 @@ func (c *Calendar) Storm(now vtime.Time) uint8 {
 	return c.storm.level
 }
 
+// Level returns the storm level as it was when something last asked, and changes nothing.
+func (c *Calendar) Level() uint8 { return c.storm.level }
+
 // Backlog returns how long a node would wait that asked at now, at most the horizon.
 func (c *Calendar) Backlog(now vtime.Time) vtime.Duration {
 	c.advance(now)
