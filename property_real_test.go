@@ -13,7 +13,7 @@ import (
 	"github.com/ada420b6/overlay/internal/runtime/memnet"
 )
 
-var realHistories = flag.Int("histories", 3, "how many histories of real nodes TestRealHistory lives through")
+var realHistories = flag.Int("histories", 2, "how many histories of real nodes TestRealHistory lives through")
 
 // TestRealHistory is TestAnyHistory with what programs run: nodes, sessions, QUIC and
 // disks are real, the network and the time are not. Each seed is a history of 20 to 60

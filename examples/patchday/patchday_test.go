@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // start runs the program and returns its exit code and what it wrote.
@@ -252,6 +253,8 @@ func TestInterrupt(t *testing.T) {
 
 	ctx, cancel = context.WithCancel(t.Context())
 	defer cancel()
+	lineEvery = 20 * time.Millisecond
+	defer func() { lineEvery = 5 * time.Second }()
 	watched := &trigger{word: "watched", then: cancel}
 	code := patchday(ctx, []string{"-nodes", "50", "-policy", "default", "-over", "10s", "-down", "10s", "-duration", "8760h", "-json"}, &out, watched)
 	if code != exitInterrupted || !strings.Contains(watched.text.String(), "interrupted: ") {

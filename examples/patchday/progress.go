@@ -23,8 +23,11 @@ type pace struct {
 	events uint64
 }
 
+// lineEvery is how often a line is written where none can be overwritten.
+var lineEvery = 5 * time.Second
+
 func newProgress(out io.Writer) *progress {
-	p := &progress{out: out, every: 5 * time.Second, last: make(map[*run]pace)}
+	p := &progress{out: out, every: lineEvery, last: make(map[*run]pace)}
 	if f, ok := out.(*os.File); ok {
 		fi, err := f.Stat()
 		p.tty = err == nil && fi.Mode()&os.ModeCharDevice != 0
