@@ -146,9 +146,14 @@ func TestHalfClose(t *testing.T) {
 }
 
 func TestDeadlines(t *testing.T) {
-	inTrio(t, func(t *testing.T, _ *world, a, _ *overlay.Node) {
+	inTrio(t, func(t *testing.T, _ *world, a, b *overlay.Node) {
+		mute, err := b.ListenPacket("udp", ":mute")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer mute.Close()
 		readDeadline(t, dial(t, a, "tcp", "b:echo"))
-		readDeadline(t, dial(t, a, "udp", "b:nobody")) // nothing can come back
+		readDeadline(t, dial(t, a, "udp", "b:mute")) // nothing comes back
 	})
 }
 
@@ -223,6 +228,7 @@ func TestDialErrors(t *testing.T) {
 			within           time.Duration
 		}{
 			{"nobody listens", t.Context(), "tcp", "b:25", syscall.ECONNREFUSED, time.Second},
+			{"nobody listens", t.Context(), "udp", "b:echo", syscall.ECONNREFUSED, time.Second}, // where streams are taken
 			// Three supernodes are asked at most, for 1.5 s each: the policy's LookupTimeout
 			// and PutRetry.
 			{"unknown name", t.Context(), "tcp", "nobody:80", overlay.ErrNotFound, 5 * time.Second},

@@ -71,11 +71,22 @@ func (e *Endpoint) dial(ctx context.Context, peer Peer, service string) (*conn, 
 	if err := CheckService(service); err != nil {
 		return nil, err
 	}
+	var c *conn
+	_, err := e.over(ctx, peer, func(l *link) (err error) {
+		c, err = l.open(ctx, service)
+		return err
+	})
+	return c, err
+}
+
+// over does something over the link to peer, and once more over a new one where the link
+// turns out to be dead.
+func (e *Endpoint) over(ctx context.Context, peer Peer, do func(*link) error) (*link, error) {
 	l, fresh, err := e.connect(ctx, peer)
 	if err != nil {
 		return nil, err
 	}
-	c, err := l.open(ctx, service)
+	err = do(l)
 	// All of quic-go's errors of a connection unwrap to net.ErrClosed, those of a stream
 	// don't.
 	if errors.Is(err, net.ErrClosed) && !fresh && ctx.Err() == nil {
@@ -84,10 +95,10 @@ func (e *Endpoint) dial(ctx context.Context, peer Peer, service string) (*conn, 
 		// of the end before it has ended.
 		<-l.conn.Context().Done()
 		if l, _, err = e.connect(ctx, peer); err == nil {
-			c, err = l.open(ctx, service)
+			err = do(l)
 		}
 	}
-	return c, err
+	return l, err
 }
 
 // dialError gives err the context of a dial.
@@ -194,6 +205,27 @@ func (e *Endpoint) handshake(a *attempt, peer Peer) {
 
 // open opens a stream for service and returns when the peer has accepted it.
 func (l *link) open(ctx context.Context, service string) (*conn, error) {
+	s, err := l.ask(ctx, forStream, service)
+	if err != nil {
+		return nil, err
+	}
+	return newConnInUse(l, s, l.endpoint.self.addr(streamNumber(s)), l.peer.addr(service)), nil
+}
+
+// askPacket asks whether the peer takes datagrams of a service.
+func (l *link) askPacket(ctx context.Context, service string) error {
+	s, err := l.ask(ctx, forDatagrams, service)
+	if err == nil {
+		s.Close()
+		s.CancelRead(codeClosed)
+		l.unuse()
+	}
+	return err
+}
+
+// ask opens a stream with a header and returns it when the answer is yes; the link is in use
+// then.
+func (l *link) ask(ctx context.Context, kind headerKind, service string) (*quic.Stream, error) {
 	l.use()
 	s, err := l.conn.OpenStreamSync(ctx)
 	if err != nil {
@@ -203,7 +235,7 @@ func (l *link) open(ctx context.Context, service string) (*conn, error) {
 	// A context that ends must end the read of the answer. When it does so in the moment
 	// of the answer, it still wins: Dial can't return a conn with a foreign deadline.
 	stop := context.AfterFunc(ctx, func() { s.SetDeadline(aLongTimeAgo) })
-	err = negotiate(s, service)
+	err = negotiate(s, kind, service)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -213,12 +245,12 @@ func (l *link) open(ctx context.Context, service string) (*conn, error) {
 		l.unuse()
 		return nil, err
 	}
-	return newConnInUse(l, s, l.endpoint.self.addr(streamNumber(s)), l.peer.addr(service)), nil
+	return s, nil
 }
 
 // negotiate sends the header and reads the answer.
-func negotiate(s *quic.Stream, service string) error {
-	if _, err := s.Write(appendHeader(make([]byte, 0, headerSize), service)); err != nil {
+func negotiate(s *quic.Stream, kind headerKind, service string) error {
+	if _, err := s.Write(appendHeader(make([]byte, 0, headerSize), kind, service)); err != nil {
 		return err
 	}
 	var b [1]byte

@@ -18,8 +18,8 @@ type flow struct {
 }
 
 // DialPacket returns a conn that exchanges datagrams with a service of peer. It returns
-// when the peer has proven who it is; whether somebody listens is not known, as with
-// UDP. The conn outlives the link: after a reboot of the peer, a Write asks for a new
+// when the peer has proven who it is and said that somebody takes the datagrams of the
+// service; else the error unwraps to syscall.ECONNREFUSED. The conn outlives the link: after a reboot of the peer, a Write asks for a new
 // one and is lost itself. Errors are those of Dial and of ListenPacket.
 func (e *Endpoint) DialPacket(ctx context.Context, peer Peer, service string) (net.Conn, error) {
 	f, err := e.dialPacket(ctx, peer, service)
@@ -33,7 +33,7 @@ func (e *Endpoint) dialPacket(ctx context.Context, peer Peer, service string) (*
 	if err := CheckService(service); err != nil {
 		return nil, err
 	}
-	l, _, err := e.connect(ctx, peer)
+	l, err := e.over(ctx, peer, func(l *link) error { return l.askPacket(ctx, service) })
 	if err != nil {
 		return nil, err
 	}

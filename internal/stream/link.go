@@ -149,9 +149,9 @@ func (l *link) answer(s *quic.Stream) {
 	s.SetReadDeadline(time.Now().Add(headerTimeout))
 	_, err := io.ReadFull(s, header)
 	s.SetReadDeadline(time.Time{})
-	service := ""
+	kind, service := forStream, ""
 	if err == nil {
-		service, err = parseHeader(header)
+		kind, service, err = parseHeader(header)
 	}
 	if err != nil {
 		counters.badHeaders.Add(1)
@@ -160,15 +160,19 @@ func (l *link) answer(s *quic.Stream) {
 		return
 	}
 	said := refused
-	if listener := l.endpoint.listener(service); listener != nil {
+	if kind == forDatagrams {
+		if l.endpoint.receives(port{service: service}) {
+			said = accepted
+		}
+	} else if listener := l.endpoint.listener(service); listener != nil {
 		said = listener.offer(newConn(l, s, l.endpoint.self.addr(service), l.peer.addr(streamNumber(s))))
 	}
-	switch said {
-	case accepted:
+	switch {
+	case said == accepted && kind == forStream:
 		return
-	case busy:
+	case said == busy:
 		counters.streamsBusy.Add(1)
-	case refused:
+	case said == refused:
 		counters.streamsRefused.Add(1)
 	}
 	s.Write([]byte{byte(said)}) // a dialler that is gone needs no answer

@@ -62,6 +62,13 @@ func (e *Endpoint) openPort(p port) (*packetConn, error) {
 	return c, nil
 }
 
+// receives reports whether there is a conn for p.
+func (e *Endpoint) receives(p port) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.packets[p] != nil
+}
+
 // deliver puts a frame from peer into the inbox of its port.
 func (e *Endpoint) deliver(peer Peer, frame []byte) {
 	d, err := parseDatagram(frame)

@@ -98,7 +98,12 @@ func TestDatagramQueueIsBounded(t *testing.T) {
 		alice, bob := start(t, f, "alice"), start(t, f, "bob")
 		server := listenPacket(t, bob, "voice")
 		c := dialPacket(t, alice, "bob", "voice")
+		gone := listenPacket(t, bob, "nobody")
 		nobody := dialPacket(t, alice, "bob", "nobody")
+		gone.Close()
+		if _, err := alice.DialPacket(t.Context(), peer("bob"), "nobody"); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("DialPacket to a service that nobody listens on: %v", err)
+		}
 		nobody.Write([]byte("x"))
 		for i := range inboxSize + 10 {
 			c.Write([]byte{byte(i)})
@@ -182,6 +187,7 @@ func TestFlowSurvivesReboot(t *testing.T) {
 		f := newFabric()
 		f.delay = 10 * time.Millisecond
 		alice, bob := start(t, f, "alice"), start(t, f, "bob")
+		listenPacket(t, bob, "voice")
 		c := dialPacket(t, alice, "bob", "voice")
 		crash(f, bob)
 		server := listenPacket(t, start(t, f, "bob"), "voice")

@@ -20,12 +20,13 @@ var (
 func TestHeaderRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := services.Draw(t, "service")
-		b := appendHeader(nil, want)
-		got, err := parseHeader(b)
-		if err != nil || got != want || len(b) != headerSize {
+		as := rapid.SampledFrom([]headerKind{forStream, forDatagrams}).Draw(t, "kind")
+		b := appendHeader(nil, as, want)
+		kind, got, err := parseHeader(b)
+		if err != nil || got != want || kind != as || len(b) != headerSize {
 			t.Fatalf("%q became %q in %d bytes, %v", want, got, len(b), err)
 		}
-		if _, err := parseHeader(b[:rapid.IntRange(0, headerSize-1).Draw(t, "cut")]); err == nil {
+		if _, _, err := parseHeader(b[:rapid.IntRange(0, headerSize-1).Draw(t, "cut")]); err == nil {
 			t.Fatal("a cut header is parsed")
 		}
 	})
@@ -64,11 +65,12 @@ func FuzzDatagram(f *testing.F) {
 }
 
 func FuzzHeader(f *testing.F) {
-	f.Add(appendHeader(nil, "80"))
+	f.Add(appendHeader(nil, forStream, "80"))
+	f.Add(appendHeader(nil, forDatagrams, "80"))
 	f.Add(make([]byte, headerSize))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		service, err := parseHeader(b)
-		if err == nil && !bytes.Equal(appendHeader(nil, service), b) {
+		kind, service, err := parseHeader(b)
+		if err == nil && !bytes.Equal(appendHeader(nil, kind, service), b) {
 			t.Errorf("%x is parsed as %q", b, service)
 		}
 	})
