@@ -17,11 +17,16 @@ var (
 	// ErrUnavailable: the directory did not answer in time, or the peer could not be
 	// reached although it is in the network. Trying again makes sense.
 	ErrUnavailable = errors.New("overlay: unavailable")
+	// ErrDetached: this node is not attached itself, so that nothing is known of the peer.
+	// It comes together with ErrUnavailable.
+	ErrDetached = errors.New("overlay: this node is not attached")
 	// ErrNameTaken: the name belongs to another key.
 	ErrNameTaken = errors.New("overlay: name is taken")
 	// ErrRefused: the operator of the network does not give this name to this node. The
 	// error's text holds the operator's words.
 	ErrRefused = errors.New("overlay: refused by the login server")
+	// ErrWatchLimit: the node watches MaxWatched names already.
+	ErrWatchLimit = errors.New("overlay: too many names are watched")
 	// ErrContributeOnly: the node has no name, and makes and takes no calls.
 	ErrContributeOnly = errors.New("overlay: node is contribute-only")
 )
@@ -32,6 +37,7 @@ func publicError(err error) error {
 		{runtime.ErrNotFound, ErrNotFound},
 		{runtime.ErrUnavailable, ErrUnavailable},
 		{runtime.ErrNoChannel, ErrUnavailable},
+		{runtime.ErrTooMany, ErrWatchLimit},
 		{syscall.ETIMEDOUT, ErrUnavailable}, // its record is there, and it does not answer
 		{login.ErrTaken, ErrNameTaken},
 		{login.ErrRefused, ErrRefused},

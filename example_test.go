@@ -184,6 +184,30 @@ func ExampleNode_Lookup() {
 	// true
 }
 
+// A chat shows who is there. Each name is told once, and whenever it changes.
+func ExampleNode_Watch() {
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	defer cancel()
+	alice, bob, stop := start(ctx)
+	defer stop()
+
+	for p := range alice.Watch(ctx, "bob", "carol") {
+		fmt.Println(p.Name, p.State)
+		switch {
+		case p.Name == "bob" && p.State == overlay.PresenceOnline:
+			if err := bob.Leave(ctx); err != nil {
+				log.Fatal(err)
+			}
+		case p.Name == "bob":
+			return
+		}
+	}
+	// Unordered output:
+	// carol offline
+	// bob online
+	// bob offline
+}
+
 // When the process is told to end, Leave has whoever is attached here find another place
 // first: a planned reboot costs nobody a moment without an attachment.
 func ExampleNode_Leave() {

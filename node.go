@@ -65,14 +65,14 @@ type Peer struct {
 // Lookup asks the directory for the node called name. The answer is signed by the
 // node's own key and never older than one that was returned before. Errors: ErrNotFound
 // (the directory has said so, within a second as a rule), ErrUnavailable (it has not
-// answered within 5 s), ErrContributeOnly, ctx's, net.ErrClosed.
+// answered within 5 s; with ErrDetached when this node is not attached), ErrContributeOnly, ctx's, net.ErrClosed.
 func (n *Node) Lookup(ctx context.Context, name string) (Peer, error) {
 	if n.contribute {
 		return Peer{}, fmt.Errorf("overlay: look up %q: %w", name, ErrContributeOnly)
 	}
 	c, err := n.runtime.Lookup(ctx, name)
 	if err != nil {
-		return Peer{}, fmt.Errorf("overlay: look up %q: %w", name, publicError(err))
+		return Peer{}, fmt.Errorf("overlay: look up %q: %w", name, n.blame(publicError(err)))
 	}
 	return Peer{Name: c.Peer.Name, Key: c.Peer.Key, Supernodes: len(c.Via)}, nil
 }
@@ -86,12 +86,15 @@ func (n *Node) Lookup(ctx context.Context, name string) (Peer, error) {
 // stream has a CloseWrite method besides those of net.Conn. It survives the death of
 // the supernodes between the two nodes, as long as both can be attached again.
 //
-// Errors are *net.OpError values that unwrap to ErrNotFound, ErrUnavailable,
-// syscall.ECONNREFUSED when nobody listens, ctx's error or net.ErrClosed.
+// Errors are *net.OpError values that unwrap to ErrNotFound, ErrUnavailable (with
+// ErrDetached when this node's own network is gone), syscall.ECONNREFUSED when nobody
+// listens, ctx's error or net.ErrClosed. A conversation that stands ends with
+// syscall.ECONNRESET when the peer goes away, and with syscall.ETIMEDOUT when nothing is
+// heard any more for 2 min: the network, of either side.
 func (n *Node) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	name, service, err := n.split(network, address, true)
 	fail := func(err error) (net.Conn, error) {
-		return nil, &net.OpError{Op: "dial", Net: network, Addr: stream.Addr{Name: name, Service: service}, Err: publicError(err)}
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: stream.Addr{Name: name, Service: service}, Err: n.blame(publicError(err))}
 	}
 	if err != nil {
 		return fail(err)
@@ -138,6 +141,14 @@ func (n *Node) ListenPacket(network, address string) (net.PacketConn, error) {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: stream.Addr{Service: service}, Err: err}
 	}
 	return n.streams.ListenPacket(service)
+}
+
+// blame tells a peer that can't be reached from a node that reaches nobody.
+func (n *Node) blame(err error) error {
+	if errors.Is(err, ErrUnavailable) && !n.runtime.Attached() {
+		return fmt.Errorf("%w: %w", ErrDetached, err)
+	}
+	return err
 }
 
 // split checks network and address and takes the address apart.

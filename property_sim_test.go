@@ -114,7 +114,10 @@ func drawHistory(t *rapid.T) history {
 // live lets a history happen and checks it: first, under faults, nothing may happen that
 // must not, which the oracle watches at every event; then the faults stop, and within the
 // bound everything must happen that has to.
-func live(h history) (*sim.Sim, error) {
+func live(h history) (*sim.Sim, error) { return liveAs(h, func(*sim.Sim) {}) }
+
+// liveAs is live of a network that is made ready by prepare.
+func liveAs(h history, prepare func(*sim.Sim)) (*sim.Sim, error) {
 	cfg := sim.DefaultConfig(h.Nodes)
 	cfg.Seed, cfg.Policy.MinTier, cfg.Uncertified = h.Seed, h.MinTier, h.Uncertified
 	cfg.Check = sim.CheckFull
@@ -136,6 +139,7 @@ func live(h history) (*sim.Sim, error) {
 		}
 		s.SetRole(0, core.RoleSupernode, 50*places)
 	}
+	prepare(s)
 	for i := range h.Started {
 		s.Start(i)
 	}

@@ -136,7 +136,7 @@ func (s *step) check(i int) {
 	a, cache := &s.n.at[i], attach.Cache(s.env.Cache)
 	// Whoever knows all that there are is told of the next one when there is one more.
 	thirsty := cache.Len() < min(len(cache), max(int(s.n.tier.Alive), 1))
-	m := wire.Keepalive{Token: a.token, Able: s.n.able(), Thirsty: thirsty, Heirless: s.n.heirless(i)}
+	m := wire.Keepalive{Token: a.token, Able: s.n.able(), Thirsty: thirsty, Heirless: s.n.heirless(i), Limit: s.allow(i)}
 	s.out.send(a.peer, m.Append(s.out.begin(), s.env.Book), false)
 }
 
@@ -187,6 +187,7 @@ func (s *step) onKeepaliveAck() {
 		s.heard(i)
 		s.letGo(i)
 	}
+	s.toldOften(i, m.Told)
 	s.learn(m.Peers.All())
 	s.heardTier(m.Storm, m.Tier)
 	s.called(m.Storm)

@@ -27,6 +27,7 @@ const (
 	EffectForget                        // the session with Peer is no longer needed
 	EffectSave                          // the host cache or the roster has changed enough to be kept
 	EffectLeft                          // InputLeave is done: nothing is held any more
+	EffectPresence                      // what is known of the owner of Record.Name is now Status, a Presence
 	EffectStorm                         // the storm level that the node sees is now Count
 )
 

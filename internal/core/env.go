@@ -37,4 +37,8 @@ type Env struct {
 	// Calls is what the application has asked for and not got yet, nil when there is
 	// nothing. It is carried like Super.
 	Calls *Calls
+
+	// Watching is the names that the node watches, nil when it watches nobody. It is
+	// carried like Super.
+	Watching *Watching
 }

@@ -79,6 +79,9 @@ func (n *Node) Calm(env *Env, i int, t Told) (w Watch, calm bool) {
 	if !ok || a.peer == ident.None || a.parting || n.leaving || n.storm != t.Storm || n.pub.owed != 0 {
 		return w, false
 	}
+	if env.Watching != nil { // an ack says whether something was missed
+		return w, false
+	}
 	if t.Heirs && n.heirless(i) {
 		return w, false
 	}

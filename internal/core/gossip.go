@@ -372,6 +372,7 @@ func (s *step) believe(o roster.Outcome, m roster.Member) {
 		s.noteLarge(m.Peer)
 		sn.ranks.Joined(m.ID)
 		sn.fresh.Joined(m.ID, epoch)
+		sn.presence.joined(m.ID)
 		s.out.add(Effect{Kind: EffectSave})
 		if sn.roster.Usable() <= wellKnown {
 			s.tellNames()
@@ -390,6 +391,7 @@ func (s *step) lost(h ident.Handle) {
 	sn := s.env.Super
 	sn.ranks.Left(h)
 	sn.fresh.Left(h)
+	sn.presence.left(h)
 	attach.Cache(s.env.Cache).Bad(h)
 	s.forgetLoad(h)
 	s.forgetLarge(h)

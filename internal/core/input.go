@@ -22,6 +22,8 @@ const (
 	InputDial                       // the application asks for channels to From, which is called Name; At and Floor say where it is attached, by which record
 	InputSilent                     // what is sent to From on Channel, by way of At[0], is not answered
 	InputHangup                     // the application needs the channel to From no longer
+	InputWatch                      // the application wants to be told whether the owner of Name is there
+	InputUnwatch                    // and no longer
 	InputCertified                  // a certificate came: Start.RenewIn says when to renew it, Start.Seq where its records begin
 	InputIssued                     // the login server's driver has decided From's application: Status and Text
 )

@@ -104,6 +104,10 @@ func (n *Node) Step(env *Env, now vtime.Time, in *Input, out *Effects) {
 		s.silent()
 	case InputHangup:
 		s.hangup()
+	case InputWatch:
+		s.watchName()
+	case InputUnwatch:
+		s.unwatchName()
 	case InputCertified:
 		n.login.renew = now.Add(in.Start.RenewIn)
 		s.renumber(in.Start.Seq)
@@ -118,6 +122,9 @@ func (s *step) due() {
 	s.publishDue()
 	s.seekDue()
 	s.riseDue()
+	if s.env.Watching != nil { // when it is settled who is attached where
+		s.watchDue()
+	}
 	if s.env.Super != nil {
 		s.superDue()
 	}
@@ -142,6 +149,9 @@ func (n *Node) Next(env *Env) vtime.Time {
 	}
 	if env.Calls != nil {
 		t = vtime.Earlier(t, env.Calls.deadline())
+	}
+	if env.Watching != nil && env.Super == nil {
+		t = vtime.Earlier(t, env.Watching.deadline())
 	}
 	if env.Super != nil {
 		t = vtime.Earlier(t, env.Super.deadline())
@@ -242,7 +252,7 @@ func (s *step) mayReach(k wire.Kind) bool {
 	switch k {
 	case wire.KindKeepaliveAck, wire.KindNotAttached, wire.KindPublishAck, wire.KindFound, wire.KindAppoint, wire.KindLost, wire.KindStandby, wire.KindRelayIncoming:
 		return s.n.holds(s.in.From) >= 0
-	case wire.KindAccept, wire.KindRefuse, wire.KindDigest, wire.KindSummary, wire.KindWant, wire.KindPingRequest, wire.KindPut, wire.KindGot:
+	case wire.KindAccept, wire.KindRefuse, wire.KindDigest, wire.KindSummary, wire.KindWant, wire.KindPingRequest, wire.KindPut, wire.KindGot, wire.KindPresence, wire.KindPresenceAck:
 		return s.known(s.in.From)
 	}
 	return true
@@ -292,6 +302,11 @@ func (s *step) nodeMessage(k wire.Kind) bool {
 		s.onLost()
 	case wire.KindStandby:
 		s.onStandby()
+	case wire.KindPresence:
+		if s.n.holds(s.in.From) < 0 {
+			return false
+		}
+		s.onWords()
 	case wire.KindRelayReady:
 		s.onRelayReady()
 	case wire.KindRelayIncoming:
@@ -344,10 +359,11 @@ func (s *step) notServing(k wire.Kind) {
 		if s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
 			s.sayNotAttached(m.Token)
 		}
-	case wire.KindPing:
+	case wire.KindPing, wire.KindPresence, wire.KindSubscribe:
 		s.foundBy(s.in.From)
-		// Whoever pings takes this node for a supernode, which it was before it rebooted
-		// or stepped down: its own word spares the tier the doubt.
+		// Whoever pings, asks after a name, or tells of one, takes this node for a supernode,
+		// which it was before it rebooted or stepped down: its own word spares the tier the
+		// doubt.
 		var m wire.News
 		m.Notices.Add(wire.Notice{Peer: s.n.self, Inc: s.n.inc, State: wire.Left})
 		s.out.send(s.in.From, m.Append(s.out.begin(), s.env.Book), false)

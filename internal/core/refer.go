@@ -76,6 +76,7 @@ func (sn *Supernode) refer(mark func(ident.Handle)) {
 	}
 	sn.prober.Refer(mark)
 	sn.sampler.Refer(mark)
+	sn.presence.refer(mark)
 	sn.puts.Refer(mark)
 	sn.store.Refer(mark)
 	sn.lookups.Refer(mark)

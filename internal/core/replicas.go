@@ -128,6 +128,7 @@ func (s *step) put(id uint32, to ident.Handle, rec wire.Record, again bool) {
 
 // keep stores a record here.
 func (s *step) keep(rec wire.Record) directory.PutResult {
+	s.env.Super.presence.touched(rec.Name)
 	return s.env.Super.store.Put(directory.Record(rec), s.ranksFor, s.now)
 }
 

@@ -185,6 +185,7 @@ func (s *step) hold(from ident.Handle, r wire.Record) *holding {
 		if i, ok := sn.findName(r.Name); !ok || s.newest(sn.owners[i], r) {
 			sn.nameTo(r.Name, from)
 			s.tend(r)
+			sn.presence.touched(r.Name)
 		}
 	}
 	if from == ident.None {
@@ -250,7 +251,9 @@ func (s *step) release(peer ident.Handle) {
 		sn.names = slices.Delete(sn.names, j, j+1)
 		sn.owners = slices.Delete(sn.owners, j, j+1)
 		sn.fresh.Remove(h.record.Name)
+		sn.presence.touched(h.record.Name)
 	}
+	s.deaf(newListenerID(peer, forNodes))
 	sn.held = append(sn.held[:i], sn.held[i+1:]...)
 	sn.peers = append(sn.peers[:i], sn.peers[i+1:]...)
 	s.closeRelays(peer)
@@ -303,7 +306,8 @@ func (s *step) keepalive(from ident.Handle, m *wire.Keepalive) {
 	}
 	sn.held[i].hear(s.now)
 	s.considerAble(&sn.held[i], m.Able)
-	a := wire.KeepaliveAck{Token: m.Token, Storm: s.storm(), Tier: s.tierView()}
+	s.raise(from, m.Limit)
+	a := wire.KeepaliveAck{Token: m.Token, Storm: s.storm(), Tier: s.tierView(), Told: s.toldOf(from)}
 	if m.Thirsty {
 		a.Peers = s.alternates(from)
 	}
@@ -320,6 +324,9 @@ func (s *step) onNodeGoodbye() {
 		return
 	}
 	if i, ok := sn.find(s.in.From); ok && sn.held[i].token == m.Token {
+		if m.Reason == wire.FarewellRole {
+			s.moves(sn.held[i].record)
+		}
 		s.release(s.in.From)
 		s.out.add(Effect{Kind: EffectForget, Peer: s.in.From})
 	}

@@ -48,6 +48,8 @@ type Supernode struct {
 	puts    directory.Pending
 	lookups directory.Lookups
 
+	presence presence
+
 	// Scaling.
 	sampler   tier.Sampler
 	eligible  []reported // what members said last of their eligible nodes
@@ -171,6 +173,8 @@ func (s *step) superMessage(k wire.Kind) {
 		s.onPublish()
 	case wire.KindLookup:
 		s.onLookup()
+	case wire.KindSubscribe:
+		s.onSubscribe()
 	case wire.KindVerify:
 		s.onVerify()
 	case wire.KindDialBackRequest:
@@ -209,6 +213,10 @@ func (s *step) tierMessage(k wire.Kind) {
 		s.onGet()
 	case wire.KindGot:
 		s.onGot()
+	case wire.KindPresence:
+		s.onPresence()
+	case wire.KindPresenceAck:
+		s.onPresenceAck()
 	default:
 		s.n.bad++
 	}
@@ -223,6 +231,7 @@ func (s *step) superDue() {
 	s.gossipDue()
 	s.tellDue()
 	s.replicasDue()
+	s.presenceDue()
 	s.relaysDue()
 	s.scalingDue() // last: it may demote
 }
@@ -241,6 +250,7 @@ func (sn *Supernode) deadline() vtime.Time {
 	t = vtime.Earlier(t, vtime.Earlier(sn.prober.Next(), sn.roster.NextDeadline()))
 	t = vtime.Earlier(t, vtime.Earlier(sn.fresh.Next(), sn.puts.Next()))
 	t = vtime.Earlier(t, vtime.Earlier(sn.lookups.Next(), vtime.Earlier(sn.tell.at, sn.tellHeirs.at)))
+	t = vtime.Earlier(t, sn.presence.deadline())
 	for i := range sn.channels {
 		t = vtime.Earlier(t, sn.channels[i].due())
 	}

@@ -110,7 +110,7 @@ func (s *step) tellOne(h *holding, w *words) bool {
 		}
 	}
 	if w.names {
-		m := wire.KeepaliveAck{Token: h.token, Unasked: true, Storm: s.storm(), Tier: s.tierView(), Peers: s.alternates(h.peer)}
+		m := wire.KeepaliveAck{Token: h.token, Unasked: true, Storm: s.storm(), Tier: s.tierView(), Told: s.toldOf(h.peer), Peers: s.alternates(h.peer)}
 		s.out.send(h.peer, m.Append(s.out.begin(), s.env.Book), false)
 		told = true
 	}

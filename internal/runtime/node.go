@@ -41,17 +41,19 @@ type Node struct {
 	wg     sync.WaitGroup // the resolver
 
 	// What follows belongs to the loop.
-	core    *core.Node
-	queries map[uint32]*query // at most core.MaxCalls, and those it has just refused
-	query   uint32
-	floors  floors
-	calls   map[ident.Key]*call
-	named   map[string]ident.Key // the keys of calls, by name
-	left    []func()
-	saveAt  vtime.Time // when what has changed is saved
-	savedAt vtime.Time // when it was last
-	idleAt  vtime.Time // when calls that are not used are looked for
-	logins  []loginAddress
+	core         *core.Node
+	queries      map[uint32]*query // at most core.MaxCalls, and those it has just refused
+	query        uint32
+	floors       floors
+	calls        map[ident.Key]*call
+	named        map[string]ident.Key // the keys of calls, by name
+	watches      map[string]*watched  // at most core.MaxWatched
+	watchedNames map[ident.NameID]string
+	left         []func()
+	saveAt       vtime.Time // when what has changed is saved
+	savedAt      vtime.Time // when it was last
+	idleAt       vtime.Time // when calls that are not used are looked for
+	logins       []loginAddress
 
 	certificate atomic.Pointer[[]byte]
 	onRoute     atomic.Pointer[func(ident.Key)]
@@ -121,16 +123,18 @@ func closeState(st *state) error {
 
 func newNode(c Config, had *stored) *Node {
 	n := &Node{
-		config:  c,
-		keys:    had.keys,
-		log:     c.Logger,
-		boot:    had.boot,
-		core:    new(core.Node),
-		queries: make(map[uint32]*query),
-		calls:   make(map[ident.Key]*call),
-		named:   make(map[string]ident.Key),
-		saveAt:  vtime.Never,
-		savedAt: -vtime.Time(saveDelay),
+		config:       c,
+		keys:         had.keys,
+		log:          c.Logger,
+		boot:         had.boot,
+		core:         new(core.Node),
+		queries:      make(map[uint32]*query),
+		calls:        make(map[ident.Key]*call),
+		named:        make(map[string]ident.Key),
+		watches:      make(map[string]*watched),
+		watchedNames: make(map[ident.NameID]string),
+		saveAt:       vtime.Never,
+		savedAt:      -vtime.Time(saveDelay),
 	}
 	n.ended, n.end = context.WithCancel(context.Background())
 	n.standing.changed = make(chan struct{})

@@ -29,6 +29,8 @@ func (n *Node) effect(f *core.Effect, bytes []byte) {
 		n.denied(wire.LoginStatus(f.Status), string(bytes))
 	case core.EffectFound:
 		n.found(f)
+	case core.EffectPresence:
+		n.presence(f)
 	case core.EffectChannel:
 		n.channel(f)
 	case core.EffectChannelOver:

@@ -98,6 +98,9 @@ func (s *Sim) step(i uint32) {
 	if s.oracle != nil {
 		s.oracle.input(i, &s.in)
 	}
+	if s.in.Kind == core.InputMessage && wire.KindOf(s.in.Bytes) == wire.KindPresence {
+		s.countPresence(i, s.in.Bytes)
+	}
 	s.out.Reset()
 	s.machines.step(i, &s.env, s.now, &s.in, &s.out)
 	s.arm(i, s.machines.next(i, &s.env))
@@ -106,6 +109,7 @@ func (s *Sim) step(i uint32) {
 	}
 	h.super = s.supers.put(h.super, s.env.Super)
 	h.calls = s.callers.put(h.calls, s.env.Calls)
+	h.watch = s.lookout.put(h.watch, s.env.Watching)
 	v := s.look(i)
 	s.observe(i, h, &v)
 	ack := s.acked()
@@ -152,6 +156,7 @@ func (s *Sim) lend(i uint32, h *host) {
 	}
 	s.env.Super = s.supers.get(h.super)
 	s.env.Calls = s.callers.get(h.calls)
+	s.env.Watching = s.lookout.get(h.watch)
 }
 
 func (s *Sim) cacheOf(i uint32) []core.CacheEntry {
@@ -211,11 +216,14 @@ func (s *Sim) carryOut(i uint32, f *core.Effect) {
 	}
 	switch f.Kind {
 	case core.EffectSend:
+		s.countPresence(i, b)
 		s.send(i, f, b)
 	case core.EffectApplication:
 		s.issue(i, f)
 	case core.EffectFound:
 		s.found(i, f)
+	case core.EffectPresence:
+		s.presence(i, f)
 	case core.EffectChannel, core.EffectNoChannel:
 		s.channel(i, f)
 	case core.EffectCertified:

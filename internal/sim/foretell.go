@@ -122,7 +122,7 @@ func (s *Sim) doze(i uint32, peer ident.Handle) {
 		return
 	}
 	n := &s.core.nodes[i]
-	s.peek.Cache, s.peek.Super = s.cacheOf(i), nil
+	s.peek.Cache, s.peek.Super, s.peek.Watching = s.cacheOf(i), nil, s.lookout.get(s.hosts[i].watch)
 	k := 0
 	if at, _ := n.Heard(0); at != peer {
 		k = 1
@@ -149,7 +149,7 @@ func (s *Sim) doze(i uint32, peer ident.Handle) {
 
 // rearm sets the deadline of node i, which is not being stepped.
 func (s *Sim) rearm(i uint32) {
-	s.peek.Super, s.peek.Calls = nil, s.callers.get(s.hosts[i].calls)
+	s.peek.Super, s.peek.Calls, s.peek.Watching = nil, s.callers.get(s.hosts[i].calls), s.lookout.get(s.hosts[i].watch)
 	s.arm(i, s.core.nodes[i].Next(&s.peek))
 }
 

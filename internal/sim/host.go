@@ -26,6 +26,7 @@ type host struct {
 	boots uint32 // how often it has come up
 	super uint32 // place in Sim.supers, 0 when none
 	calls uint32 // place in Sim.callers, 0 when none
+	watch uint32 // place in Sim.lookout, 0 when none
 	tries uint16 // attempts to get one since orphan
 	round uint16 // of the nonce of the latest
 	state hostState

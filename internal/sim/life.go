@@ -38,6 +38,7 @@ func (s *Sim) start(i uint32) {
 		s.stats.up(s.now, s.stranded.n)
 	}
 	s.step(i)
+	s.watchAgain(i)
 	if s.replay != nil {
 		s.replay.started(s, i)
 	}
@@ -115,6 +116,7 @@ func (s *Sim) crash(i uint32, away vtime.Duration) {
 	}
 	h.super = s.supers.put(h.super, nil)
 	h.calls = s.callers.put(h.calls, nil)
+	h.watch = s.lookout.put(h.watch, nil)
 	h.gen++ // whatever timer is queued is void
 	h.due, h.armed = vtime.Never, vtime.Never
 	if int(i) < s.cfg.Nodes {

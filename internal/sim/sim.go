@@ -30,6 +30,7 @@ type Sim struct {
 	cache   []core.CacheEntry // cfg.Cache for each node
 	supers  hung[core.Supernode]
 	callers hung[core.Calls]
+	lookout hung[core.Watching]
 	grown   []uint32                  // who serves from its first start on, ascending
 	rosters map[uint32][]core.Known   // on the disks of those that are down
 	away    map[uint32]vtime.Duration // how long those that are leaving will stay away
@@ -41,6 +42,7 @@ type Sim struct {
 	stats    stats
 	asked    map[question]*Answer
 	dialed   map[question]*Channel
+	watchers map[uint32]*watcher  // by host
 	floors   map[[2]uint64]uint64 // the latest sequence number that an asker has seen of a name
 	query    uint32
 	orphans  hostSet // nodes that run without an attachment
@@ -94,6 +96,7 @@ func newSim(cfg Config, m machines) *Sim {
 		away:     make(map[uint32]vtime.Duration),
 		asked:    make(map[question]*Answer),
 		dialed:   make(map[question]*Channel),
+		watchers: make(map[uint32]*watcher),
 		floors:   make(map[[2]uint64]uint64),
 		draw:     mix(cfg.Seed ^ 0x64726177),
 		trace:    cfg.Seed,

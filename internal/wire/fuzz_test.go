@@ -74,6 +74,9 @@ func FuzzRelayAck(f *testing.F)        { fuzz(f, KindRelayAck) }
 func FuzzRelayClose(f *testing.F)      { fuzz(f, KindRelayClose) }
 func FuzzLost(f *testing.F)            { fuzz(f, KindLost) }
 func FuzzStandby(f *testing.F)         { fuzz(f, KindStandby) }
+func FuzzSubscribe(f *testing.F)       { fuzz(f, KindSubscribe) }
+func FuzzPresence(f *testing.F)        { fuzz(f, KindPresence) }
+func FuzzPresenceAck(f *testing.F)     { fuzz(f, KindPresenceAck) }
 
 func TestEveryKindIsFuzzed(t *testing.T) {
 	source, err := os.ReadFile("fuzz_test.go")

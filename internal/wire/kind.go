@@ -47,6 +47,9 @@ const (
 	KindRelayClose
 	KindLost
 	KindStandby
+	KindSubscribe
+	KindPresence
+	KindPresenceAck
 	kinds // how many there are
 )
 
@@ -55,7 +58,7 @@ var kindNames = [kinds]string{
 	"keepalive", "keepalive-ack", "not-attached", "goodbye", "publish", "publish-ack", "lookup", "found", "verify",
 	"dial-back-request", "dial-back", "appoint", "ping", "ping-ack", "ping-request", "news", "digest", "summary", "want",
 	"put", "put-ack", "get", "got", "relay-open", "relay-ready", "relay-incoming", "relay-ack", "relay-close",
-	"lost", "standby",
+	"lost", "standby", "subscribe", "presence", "presence-ack",
 }
 
 // String returns the name of the kind as it stands in traces and counters.

@@ -41,7 +41,7 @@ func TestLimits(t *testing.T) {
 		{KindKeepaliveAck, 6, 1, ErrValue},
 		{KindKeepaliveAck, 7, MaxStorm, ErrValue},
 		{KindKeepaliveAck, 8, MaxUtil, ErrValue},
-		{KindKeepaliveAck, 17, MaxPeers, ErrLimit},
+		{KindKeepaliveAck, 21, MaxPeers, ErrLimit},
 		{KindGoodbye, 6, uint8(FarewellReplaced), ErrValue},
 		{KindGoodbye, 7, MaxPeers, ErrLimit},
 		{KindFound, 6, uint8(LookupUnavailable), ErrValue},
@@ -56,6 +56,12 @@ func TestLimits(t *testing.T) {
 		{KindPutAck, 6, uint8(PutNotMember), ErrValue},
 		{KindGot, 6, uint8(LookupUnavailable), ErrValue},
 		{KindRelayReady, 6, uint8(RelayGone), ErrValue},
+		{KindSubscribe, 2, uint8(SubscribeHeld), ErrValue},
+		{KindSubscribe, 11, MaxNames, ErrLimit},
+		{KindPresence, 6, 1, ErrValue},
+		{KindPresence, 7, MaxWords, ErrLimit},
+		{KindPresence, 24, 1, ErrValue},
+		{KindPresenceAck, 6, 1, ErrValue},
 	} {
 		b := messages[c.kind](&fixed{}).Append(nil, compactBook)
 		for v := range 256 {

@@ -55,10 +55,10 @@ var messages = [kinds]func(s source) message{
 		}
 	},
 	KindKeepalive: func(s source) message {
-		return &Keepalive{Token: short(s), Able: yes(s), Thirsty: yes(s), Heirless: yes(s)}
+		return &Keepalive{Token: short(s), Able: yes(s), Thirsty: yes(s), Heirless: yes(s), Limit: octet(s)}
 	},
 	KindKeepaliveAck: func(s source) message {
-		return &KeepaliveAck{Token: short(s), Unasked: yes(s), Storm: s.code(MaxStorm), Tier: tierView(s), Peers: peers(s)}
+		return &KeepaliveAck{Token: short(s), Unasked: yes(s), Storm: s.code(MaxStorm), Tier: tierView(s), Told: short(s), Peers: peers(s)}
 	},
 	KindNotAttached: func(s source) message { return &NotAttached{Token: short(s)} },
 	KindGoodbye: func(s source) message {
@@ -127,6 +127,21 @@ var messages = [kinds]func(s source) message{
 	KindStandby: func(s source) message {
 		return &Standby{Token: short(s), Rank: s.code(MaxStandbys), Peers: peers(s)}
 	},
+	KindSubscribe: func(s source) message {
+		m := &Subscribe{Mode: SubscribeMode(s.code(uint8(SubscribeHeld))), Serial: short(s), Limit: short(s)}
+		for range s.count(MaxNames) {
+			m.Names.Add(ident.NameID(nonce(s)))
+		}
+		return m
+	},
+	KindPresence: func(s source) message {
+		m := &Presence{Serial: short(s), Held: yes(s)}
+		for range s.count(MaxWords) {
+			m.Words.Add(Word{Name: ident.NameID(nonce(s)), Seq: nonce(s), Here: yes(s)})
+		}
+		return m
+	},
+	KindPresenceAck: func(s source) message { return &PresenceAck{Serial: short(s), Held: yes(s)} },
 }
 
 // empty returns a message of kind k to parse into.

@@ -11,7 +11,7 @@ import (
 	"github.com/ada420b6/overlay/internal/vtime"
 )
 
-var lists = cmp.AllowUnexported(Peers{}, Members{}, Notices{})
+var lists = cmp.AllowUnexported(Peers{}, Members{}, Notices{}, Names{}, Words{})
 
 // eachKind runs check for every kind, and finds a kind that the table lacks.
 func eachKind(t *testing.T, check func(t *testing.T, k Kind)) {

@@ -1,0 +1,174 @@
+package core
+
+import (
+	"testing"
+
+	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/vtime"
+	"github.com/ada420b6/overlay/internal/wire"
+)
+
+// pair is a network in which a supernode holds a node, and another node watches nobody yet.
+func pair(t *testing.T) (l *lab, super, node, other ident.Handle) {
+	l = newLab(t, 12)
+	for i := range 12 {
+		l.start(ident.Handle(i+1), 0)
+	}
+	l.run(3 * vtime.Minute)
+	for _, h := range l.upAll() {
+		if x := l.host(h); x.env.Super == nil && x.node.count() > 0 {
+			node, other = h, node
+			super = x.node.at[0].peer
+		}
+	}
+	if node == ident.None || other == ident.None {
+		t.Fatalf("no two ordinary nodes: %s", l.describe())
+	}
+	return l, super, node, other
+}
+
+func (l *lab) nameOf(h ident.Handle) ident.NameID { return l.host(h).node.name }
+
+func (l *lab) watches(h ident.Handle, names ...ident.NameID) {
+	for _, name := range names {
+		l.step(h, Input{Kind: InputWatch, Name: name})
+	}
+}
+
+// subscribe is a message that asks for names.
+func subscribe(mode wire.SubscribeMode, names ...ident.NameID) []byte {
+	m := wire.Subscribe{Mode: mode, Limit: 1 << 10}
+	for _, name := range names {
+		m.Names.Add(name)
+	}
+	return m.Append(nil, labBook{})
+}
+
+// TestWhoMaySubscribe: a supernode listens to nodes that it holds and to supernodes that it
+// knows, to each in their own way, and to nobody else.
+func TestWhoMaySubscribe(t *testing.T) {
+	l, super, node, other := pair(t)
+	p := &l.host(super).env.Super.presence
+	var stranger, member ident.Handle
+	for _, h := range l.upAll() {
+		switch x := l.host(h); {
+		case x.env.Super != nil && h != super:
+			member = h
+		case x.env.Super == nil && !l.host(super).env.Super.Holds(h):
+			stranger = h
+		}
+	}
+	for _, try := range []struct {
+		from ident.Handle
+		mode wire.SubscribeMode
+		subs int
+	}{
+		{stranger, wire.SubscribeAnew, 0},
+		{stranger, wire.SubscribeAlso, 0},
+		{stranger, wire.SubscribeReplica, 0},
+		{stranger, wire.SubscribeHeld, 0},
+		{node, wire.SubscribeReplica, 0},
+		{node, wire.SubscribeHeld, 0},
+		{member, wire.SubscribeAnew, 0},
+		{node, wire.SubscribeAnew, 1},
+		{member, wire.SubscribeReplica, 2},
+		{member, wire.SubscribeHeld, 3},
+	} {
+		if try.from == ident.None {
+			continue // there is none of this kind in so small a network
+		}
+		l.hears(super, try.from, false, subscribe(try.mode, l.nameOf(other)))
+		if p.subs != try.subs {
+			t.Errorf("%d subscriptions after mode %d of %d, want %d", p.subs, try.mode, try.from, try.subs)
+		}
+	}
+	if member == ident.None {
+		t.Error("there is one supernode only")
+	}
+}
+
+// TestSubscriptionsAreBounded: what a node or a supernode asks for beyond its share is not
+// entered, and what is not renewed ends.
+func TestSubscriptionsAreBounded(t *testing.T) {
+	l, super, node, _ := pair(t)
+	p := &l.host(super).env.Super.presence
+	var member ident.Handle
+	for _, h := range l.upAll() {
+		if l.host(h).env.Super != nil && h != super {
+			member = h
+		}
+	}
+	ask := func(from ident.Handle, mode wire.SubscribeMode, n int) {
+		for k := 0; k < n; k += wire.MaxNames {
+			var names []ident.NameID
+			for j := range wire.MaxNames {
+				names = append(names, ident.NameID(k+j+1)*0x9e3779b97f4a7c15)
+			}
+			l.hears(super, from, false, subscribe(mode, names...))
+		}
+	}
+	ask(node, wire.SubscribeAlso, 2*MaxWatched)
+	if p.subs != MaxWatched {
+		t.Errorf("a node has %d subscriptions, at most %d are allowed", p.subs, MaxWatched)
+	}
+	ask(member, wire.SubscribeHeld, maxMemberSubs+wire.MaxNames)
+	if p.subs != MaxWatched+maxMemberSubs {
+		t.Errorf("%d subscriptions with those of a supernode, at most %d are allowed", p.subs, MaxWatched+maxMemberSubs)
+	}
+	l.crash(node)
+	l.crash(member)
+	l.run(65 * vtime.Minute) // theirs end after 30 min, and those that these led to as long after
+	if p.subs != 0 || len(p.names) != 0 || len(p.listeners) != 0 {
+		t.Errorf("%d subscriptions to %d names of %d listeners are left of those that are gone", p.subs, len(p.names), len(p.listeners))
+	}
+}
+
+// TestPresenceIsGranted: a supernode sends a node no more about its contacts than that has
+// granted, however often they come and go.
+func TestPresenceIsGranted(t *testing.T) {
+	l, super, node, other := pair(t)
+	m := wire.Subscribe{Mode: wire.SubscribeAnew, Serial: 100, Limit: 103}
+	m.Names.Add(l.nameOf(other))
+	l.hears(super, node, false, m.Append(nil, labBook{}))
+	told := 0
+	l.lose = func(from, to ident.Handle, b []byte) bool {
+		if from == super && to == node && wire.KindOf(b) == wire.KindPresence {
+			told++
+		}
+		return false
+	}
+	for range 10 {
+		l.crash(other)
+		l.run(vtime.Minute)
+		l.start(other, 0)
+		l.run(vtime.Minute)
+	}
+	if told != 3 {
+		t.Errorf("told %d times, 3 were granted", told)
+	}
+}
+
+// TestUnaskedPresence: the word of who was not asked counts for nothing, at a node and at a
+// supernode.
+func TestUnaskedPresence(t *testing.T) {
+	l, super, node, other := pair(t)
+	name := l.nameOf(other)
+	l.watches(node, name)
+	l.run(5 * vtime.Second)
+	lie := wire.Presence{Serial: 1 << 20}
+	lie.Words.Add(wire.Word{Name: name, Seq: 1 << 60})
+	b := lie.Append(nil, labBook{})
+	w := l.host(node).env.Watching
+	for serial := uint32(1); serial < 40; serial++ {
+		m := lie
+		m.Serial = w.by[0].serial + serial
+		l.hears(node, other, false, m.Append(nil, labBook{}))
+	}
+	for _, h := range []ident.Handle{node, other} {
+		l.hears(super, h, false, b)
+	}
+	l.run(5 * vtime.Second)
+	if x := w.seen[0]; x.shown != PresenceHere {
+		t.Errorf("seen as %d after lies of those who have no say: %+v", x.shown, x)
+	}
+}
