@@ -3,6 +3,7 @@ module github.com/ada420b6/overlay
 go 1.25.0
 
 require (
+	github.com/creack/pty v1.1.24
 	github.com/dchest/siphash v1.2.3
 	github.com/flynn/noise v1.1.0
 	github.com/google/go-cmp v0.7.0
