@@ -1,6 +1,8 @@
 //go:build unix
 
-package main
+// Package terminal runs a program in a terminal of its own, for tests that use the examples as
+// a person does: type, and wait for what is shown.
+package terminal
 
 import (
 	"context"
@@ -16,8 +18,8 @@ import (
 	"github.com/creack/pty"
 )
 
-// build returns a program, as a user has it.
-func build(t *testing.T, folder string) string {
+// Build returns the program of a folder, as a user has it.
+func Build(t *testing.T, folder string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), filepath.Base(folder)+".bin")
 	out, err := exec.Command("go", "build", "-o", file, folder).CombinedOutput()
@@ -27,8 +29,8 @@ func build(t *testing.T, folder string) string {
 	return file
 }
 
-// terminal is a program that runs in one, and what has been shown there.
-type terminal struct {
+// Terminal is a program that runs in one, and what has been shown there.
+type Terminal struct {
 	t    *testing.T
 	name string
 	cmd  *exec.Cmd
@@ -38,13 +40,13 @@ type terminal struct {
 	mu    sync.Mutex
 	shown string
 	more  chan struct{} // closed when shown grows
-	seen  int           // up to where expect has looked
+	seen  int           // up to where Expect has looked
 }
 
-// open starts a program in a terminal of its own; it is killed when the test ends before it.
-func open(t *testing.T, name, file string, args ...string) *terminal {
+// Open starts a program in a terminal of its own; it is killed when the test ends before it.
+func Open(t *testing.T, name, file string, args ...string) *Terminal {
 	t.Helper()
-	m := &terminal{t: t, name: name, cmd: exec.Command(file, args...), done: make(chan struct{}), more: make(chan struct{})}
+	m := &Terminal{t: t, name: name, cmd: exec.Command(file, args...), done: make(chan struct{}), more: make(chan struct{})}
 	tty, err := pty.StartWithSize(m.cmd, &pty.Winsize{Rows: 40, Cols: 200})
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +54,7 @@ func open(t *testing.T, name, file string, args ...string) *terminal {
 	m.tty = tty
 	go m.read() // ends with the program, which Cleanup waits for
 	t.Cleanup(func() {
-		m.kill()
+		m.Kill()
 		tty.Close()
 		if t.Failed() {
 			t.Logf("%s showed:\n%s", name, m.shown)
@@ -61,7 +63,7 @@ func open(t *testing.T, name, file string, args ...string) *terminal {
 	return m
 }
 
-func (m *terminal) read() {
+func (m *Terminal) read() {
 	b := make([]byte, 4096)
 	for {
 		n, err := m.tty.Read(b)
@@ -78,17 +80,17 @@ func (m *terminal) read() {
 	}
 }
 
-// typed is what a person types, with a return.
-func (m *terminal) typed(line string) {
+// Type types a line, with a return.
+func (m *Terminal) Type(line string) {
 	m.t.Helper()
 	if _, err := io.WriteString(m.tty, line+"\n"); err != nil {
 		m.t.Fatalf("%s: %v", m.name, err)
 	}
 }
 
-// expect waits until text is shown behind what was expected before, and returns what is
+// Expect waits until text is shown behind what was expected before, and returns what is
 // between.
-func (m *terminal) expect(ctx context.Context, text string) string {
+func (m *Terminal) Expect(ctx context.Context, text string) string {
 	m.t.Helper()
 	for {
 		m.mu.Lock()
@@ -108,14 +110,14 @@ func (m *terminal) expect(ctx context.Context, text string) string {
 	}
 }
 
-// line waits for a whole line and returns it.
-func (m *terminal) line(ctx context.Context) string {
+// Line waits for a whole line and returns it.
+func (m *Terminal) Line(ctx context.Context) string {
 	m.t.Helper()
-	return m.expect(ctx, "\n")
+	return m.Expect(ctx, "\n")
 }
 
-// ended waits for the end of the program.
-func (m *terminal) ended(ctx context.Context) {
+// Ended waits for the end of the program.
+func (m *Terminal) Ended(ctx context.Context) {
 	m.t.Helper()
 	select {
 	case <-m.done:
@@ -124,14 +126,14 @@ func (m *terminal) ended(ctx context.Context) {
 	}
 }
 
-// kill ends the program as a power cut does, and returns when it has ended.
-func (m *terminal) kill() {
+// Kill ends the program as a power cut does, and returns when it has ended.
+func (m *Terminal) Kill() {
 	_ = m.cmd.Process.Kill() // fails only when it has ended already
 	<-m.done
 }
 
-// patient is a context for a person who waits for a machine that is busy with other tests.
-func patient(t *testing.T) context.Context {
+// Patient is a context for a person who waits for a machine that is busy with other tests.
+func Patient(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
