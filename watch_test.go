@@ -158,6 +158,10 @@ func TestWatchIsBounded(t *testing.T) {
 		defer stop()
 		told.next(t, 10*time.Second, "n1", overlay.PresenceOffline)
 
+		go func() { // ends with the node, which the bubble waits for
+			for range n.Watch(context.Background(), "n2") {
+			}
+		}()
 		giver := w.up("", overlay.WithContributeOnly())
 		for p := range giver.Watch(t.Context(), "super") {
 			if !errors.Is(p.Err, overlay.ErrContributeOnly) {

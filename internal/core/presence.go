@@ -10,7 +10,7 @@ import (
 	"github.com/ada420b6/overlay/internal/wire"
 )
 
-// Presence at a supernode (PROTOCOL.md section 8): who wants to be told whether the owner
+// Presence at a supernode (PROTOCOL.md section 7): who wants to be told whether the owner
 // of a name is there, and how this supernode knows. Three may ask, one after the other:
 //
 //	a node -> its supernodes -> the first replicas of the name -> who holds the owner
@@ -98,8 +98,8 @@ type ask struct {
 const (
 	// MaxWatched bounds the names that one node watches: four messages for the list.
 	MaxWatched = 512
-	// maxTopics and maxSubs bound a supernode's: 65 536 x 260 B = 17 MB, 262 144 x 40 B =
-	// 10 MB. 400 nodes with 100 contacts each are 40 000 topics where no two know the same
+	// maxTopics and maxSubs bound a supernode's: 65 536 x 368 B = 24 MB, 262 144 x 48 B =
+	// 13 MB. 400 nodes with 100 contacts each are 40 000 topics where no two know the same
 	// people. Supernodes get half of either, so that nodes find room.
 	maxTopics, maxSubs = 1 << 16, 1 << 18
 	// maxMemberSubs bounds those of one supernode.
@@ -237,67 +237,6 @@ func (s *step) askAll() {
 		}
 	}
 	p.asks = p.asks[:0]
-}
-
-// onSubscribe takes what a node that is attached here, or a supernode, wants to be told.
-func (s *step) onSubscribe() {
-	sn := s.env.Super
-	var m wire.Subscribe
-	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
-		return
-	}
-	if m.Mode == wire.SubscribeAnew || m.Mode == wire.SubscribeAlso {
-		if _, ok := sn.find(s.in.From); !ok {
-			s.sayNotAttached(0)
-			return
-		}
-		s.listen(newListenerID(s.in.From, forNodes), &m)
-		return
-	}
-	if !sn.roster.Has(s.in.From) {
-		s.n.bad++
-		s.meet(s.in.From) // it may be a supernode that this one has not heard of
-		return
-	}
-	kind := forMembers
-	if m.Mode == wire.SubscribeHeld {
-		kind = forReplica
-	}
-	s.listen(newListenerID(s.in.From, kind), &m)
-}
-
-// onPresence takes the word of one who was asked.
-func (s *step) onPresence() {
-	sn := s.env.Super
-	if sn == nil || !sn.roster.Has(s.in.From) {
-		s.n.bad++
-		return
-	}
-	var m wire.Presence
-	if !s.parsed(m.Parse(s.in.Bytes, s.env.Book)) {
-		return
-	}
-	for _, w := range m.Words.All() {
-		t := sn.presence.topic(w.Name)
-		if t == nil {
-			continue // nobody wants to know any more
-		}
-		for i := range t.sources {
-			if x := &t.sources[i]; x.peer == s.in.From && x.held == m.Held {
-				x.word, x.said, x.tries = word{w.Seq, w.Here}, true, 0
-				x.askAt = s.now.Add(s.renewIn())
-				sn.presence.touched(w.Name)
-			}
-		}
-	}
-	a := wire.PresenceAck{Serial: m.Serial, Held: m.Held}
-	s.out.send(s.in.From, a.Append(s.out.begin(), s.env.Book), false)
-}
-
-// renewIn is when a subscription is renewed: it lasts three times as long.
-func (s *step) renewIn() vtime.Duration {
-	each := s.p.RecordRefresh
-	return vtime.Duration(s.n.rng.Between(int64(each-each/5), int64(each+each/5)))
 }
 
 func (p *presence) refer(mark func(ident.Handle)) {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"testing"
+	"unsafe"
 
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/vtime"
@@ -170,5 +171,35 @@ func TestUnaskedPresence(t *testing.T) {
 	l.run(5 * vtime.Second)
 	if x := w.seen[0]; x.shown != PresenceHere {
 		t.Errorf("seen as %d after lies of those who have no say: %+v", x.shown, x)
+	}
+}
+
+// TestLookingThroughDoesNotAllocate: what a supernode does for presence every half second
+// takes no memory as long as nothing changes.
+func TestLookingThroughDoesNotAllocate(t *testing.T) {
+	l, super, node, other := pair(t)
+	l.watches(node, l.nameOf(other), l.nameOf(node), l.nameOf(super), 12345)
+	l.run(10 * vtime.Second)
+	x := l.host(super)
+	if len(x.env.Super.presence.names) < 4 {
+		t.Fatalf("%d topics", len(x.env.Super.presence.names))
+	}
+	s := step{n: &x.node, env: &x.env, p: x.env.Policy, now: l.now, out: &x.out}
+	if n := testing.AllocsPerRun(100, func() {
+		x.out.Reset()
+		x.env.Super.presence.walkAt = s.now
+		s.presenceDue()
+	}); n > 0 {
+		t.Errorf("%.1f allocations each time", n)
+	}
+}
+
+// TestTopicSize is what the bounds of presence are worked out from.
+func TestTopicSize(t *testing.T) {
+	topicBytes := unsafe.Sizeof(topic{}) + (nearest+2)*unsafe.Sizeof(source{}) + 2*unsafe.Sizeof(listenerID(0)) + 16
+	subBytes := unsafe.Sizeof(subscription{}) + 8 + unsafe.Sizeof(listenerID(0))
+	t.Logf("a topic takes %d bytes with all sources, a subscription %d", topicBytes, subBytes)
+	if topicBytes > 400 || subBytes > 64 {
+		t.Errorf("a topic takes %d bytes, a subscription %d", topicBytes, subBytes)
 	}
 }

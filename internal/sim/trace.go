@@ -56,6 +56,7 @@ var inputNames = map[core.InputKind]string{
 	core.InputStart: "starts", core.InputReset: "reset", core.InputNetwork: "network changed", core.InputLeave: "shall leave",
 	core.InputLookup: "looks up", core.InputDial: "dials", core.InputHangup: "hangs up", core.InputCertified: "renewal set",
 	core.InputIssued: "application decided", core.InputSilent: "hears nothing",
+	core.InputWatch: "watches a name", core.InputUnwatch: "watches it no more",
 }
 
 var effectNames = map[core.EffectKind]string{
