@@ -33,6 +33,7 @@ type listener struct {
 	serial uint32         // of the last message to it
 	dueAt  vtime.Time     // when it is told next, Never when there is nothing to tell
 	limit  uint32         // of a node: the last serial that it allows
+	added  vtime.Time     // of a node: moment up to which its allowance of new names has been spent
 	again  vtime.Time     // of a supernode: when what it has not confirmed is repeated
 	tries  uint8          // repetitions in a row
 }
@@ -51,6 +52,9 @@ const (
 	// firstPause is how long a new subscription is not answered: by then who holds the
 	// owner has said so.
 	firstPause = 3 * tellPause
+	// nameEvery is how often a node may have another name looked after, once it has had
+	// MaxWatched.
+	nameEvery = vtime.Second
 	// anewWithin is how long the other parts of a list that begins anew may take.
 	anewWithin = 10 * vtime.Second
 	// lapsePart is what part of the listeners is looked at in each walkEvery.

@@ -194,6 +194,83 @@ func TestLookingThroughDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// TestNewNamesArePaced: a node that has new names looked after all the time gets MaxWatched
+// at once, and one a second; the network is not asked more for it.
+func TestNewNamesArePaced(t *testing.T) {
+	l, super, node, _ := pair(t)
+	p := &l.host(super).env.Super.presence
+	next, seen := ident.NameID(1), make(map[ident.NameID]bool)
+	for range 60 {
+		for mode := range wire.SubscribeReplica { // anew, and also
+			var names []ident.NameID
+			for range wire.MaxNames {
+				names = append(names, next*0x9e3779b97f4a7c15)
+				next++
+			}
+			l.hears(super, node, false, subscribe(mode, names...))
+		}
+		l.run(vtime.Second)
+		for _, name := range p.names {
+			seen[name] = true
+		}
+	}
+	if n := len(seen); n < MaxWatched || n > MaxWatched+80 {
+		t.Errorf("%d names were looked after in a minute", n)
+	}
+}
+
+// TestWatchesItself: a supernode watches too, and what it does not watch any more makes room.
+func TestWatchesItself(t *testing.T) {
+	l, super, _, other := pair(t)
+	for k := range 3 * MaxWatched {
+		name := ident.NameID(k+1) * 0x9e3779b97f4a7c15
+		l.step(super, Input{Kind: InputWatch, Name: name})
+		l.step(super, Input{Kind: InputUnwatch, Name: name})
+	}
+	l.run(20 * vtime.Second)
+	l.watches(super, l.nameOf(other))
+	l.run(vtime.Second)
+	if x := l.host(super); len(x.env.Super.presence.listeners) == 0 || x.env.Watching.seen[0].shown != PresenceHere {
+		t.Errorf("seen as %d", x.env.Watching.seen[0].shown)
+	}
+	p := &l.host(super).env.Super.presence
+	if i, ok := p.listener(newListenerID(ident.None, forNodes)); !ok || len(p.listeners[i].names) != 1 {
+		t.Errorf("what is watched no more is not forgotten: %+v", p.listeners)
+	}
+}
+
+// TestPresenceIsPutOff: a storm level of one or two leaves a quarter of the messages each.
+func TestPresenceIsPutOff(t *testing.T) {
+	l, super, node, _ := pair(t)
+	x := l.host(super)
+	s := step{n: &x.node, env: &x.env, p: x.env.Policy, now: l.now, out: &x.out}
+	inASecond := func() (n int) {
+		for s.mayTell() {
+		}
+		for range 1000 {
+			if s.now = s.now.Add(vtime.Millisecond); s.mayTell() {
+				n++
+			}
+		}
+		return n
+	}
+	calm := inASecond()
+	for level := uint8(1); level <= 2; level++ {
+		for k := uint64(0); s.storm() < level && k < 5000; k++ {
+			l.now = s.now.Add(vtime.Millisecond) // levels are looked at as time passes
+			s.now = l.now
+			m := wire.Probe{Nonce: k + 1, Class: wire.ClassOrphan}
+			l.step(super, Input{Kind: InputMessage, Plain: true, From: node, Origin: k, Bytes: m.Append(nil, labBook{})})
+		}
+		if s.storm() != level {
+			t.Fatalf("storm level %d after so many asked", s.storm())
+		}
+		if n := inASecond(); n > calm>>(2*level)+1 || n < calm>>(2*level)-1 {
+			t.Errorf("%d messages a second at storm level %d, %d in calm", n, level, calm)
+		}
+	}
+}
+
 // TestTopicSize is what the bounds of presence are worked out from.
 func TestTopicSize(t *testing.T) {
 	topicBytes := unsafe.Sizeof(topic{}) + (nearest+2)*unsafe.Sizeof(source{}) + 2*unsafe.Sizeof(listenerID(0)) + 16

@@ -44,7 +44,7 @@ func (s *step) listen(id listenerID, m *wire.Subscribe) {
 	p := &s.env.Super.presence
 	i, ok := p.listener(id)
 	if !ok {
-		l := &listener{id: id, dueAt: vtime.Never, again: vtime.Never}
+		l := &listener{id: id, dueAt: vtime.Never, again: vtime.Never, added: s.now.Add(-MaxWatched * nameEvery)}
 		p.listeners = slices.Insert(p.listeners, i, l)
 	}
 	l := p.listeners[i]
@@ -72,7 +72,7 @@ func (s *step) subscribe(l *listener, name ident.NameID) {
 		l.subs[j].until, l.subs[j].sent, l.subs[j].sure = until, false, false
 		return
 	}
-	if name == 0 || !p.room(l) {
+	if name == 0 || !p.room(l) || !l.mayAdd(s.now) {
 		return
 	}
 	i, ok := p.find(name)
@@ -88,6 +88,20 @@ func (s *step) subscribe(l *listener, name ident.NameID) {
 	p.topics[i].listeners = append(p.topics[i].listeners, l.id)
 	p.subs++
 	p.touched(name)
+}
+
+// mayAdd reports whether a node may have a name looked after that it has not lately: each is
+// asked about at several supernodes.
+func (l *listener) mayAdd(now vtime.Time) bool {
+	if l.id.kind() != forNodes {
+		return true
+	}
+	l.added = vtime.Later(l.added, now.Add(-MaxWatched*nameEvery))
+	if l.added.Add(nameEvery) > now {
+		return false
+	}
+	l.added = l.added.Add(nameEvery)
+	return true
 }
 
 // room reports whether l may have one name more.
@@ -167,9 +181,7 @@ func (s *step) lapse() {
 		l := p.listeners[p.lapse]
 		for j := len(l.names) - 1; j >= 0; j-- {
 			if l.subs[j].until <= s.now {
-				p.dropFrom(l.names[j], l.id)
-				l.names = slices.Delete(l.names, j, j+1)
-				l.subs = slices.Delete(l.subs, j, j+1)
+				p.unsubscribe(l, j)
 			}
 		}
 		if len(l.names) == 0 && l.id.kind() != forNodes {
@@ -189,6 +201,13 @@ func (s *step) deaf(id listenerID) {
 		p.dropFrom(name, id)
 	}
 	p.listeners = slices.Delete(p.listeners, i, i+1)
+}
+
+// unsubscribe takes the j-th name of a listener away.
+func (p *presence) unsubscribe(l *listener, j int) {
+	p.dropFrom(l.names[j], l.id)
+	l.names = slices.Delete(l.names, j, j+1)
+	l.subs = slices.Delete(l.subs, j, j+1)
 }
 
 // dropFrom takes a listener from a topic, and the topic away when it was the last.

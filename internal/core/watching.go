@@ -159,10 +159,20 @@ func (s *step) unwatchName() {
 		w.names = slices.Delete(w.names, j, j+1)
 		w.seen = slices.Delete(w.seen, j, j+1)
 	}
+	if s.env.Super != nil {
+		s.watchNoMore(s.in.Name)
+	}
 	if len(w.names) == 0 {
 		s.env.Watching = nil
-		if s.env.Super != nil {
-			s.deaf(newListenerID(ident.None, forNodes))
+	}
+}
+
+// watchNoMore ends what this supernode tells itself of a name.
+func (s *step) watchNoMore(name ident.NameID) {
+	p := &s.env.Super.presence
+	if i, ok := p.listener(newListenerID(ident.None, forNodes)); ok {
+		if j, ok := sorted.Hash(p.listeners[i].names, name); ok {
+			p.unsubscribe(p.listeners[i], j)
 		}
 	}
 }
