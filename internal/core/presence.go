@@ -112,10 +112,13 @@ const (
 	// to walkLeast each time.
 	walkEvery = vtime.Second / 2
 	walkPart  = 4
-	walkLeast = 1024
+	walkLeast = 256
 	// rankBudget bounds the scores that are worked out in one step: 64 rankings of 25 000
 	// members, 6 ms.
 	rankBudget = 1_600_000
+	// renewTogether is the rhythm in which subscriptions are renewed: 10 000 in 10 min, by
+	// way of 15 others, are 20 names a message.
+	renewTogether = 20 * vtime.Second
 	// askMin and askMax bound the pause before a question is repeated that is not
 	// answered.
 	askMin = vtime.Second

@@ -131,7 +131,7 @@ func (s *step) onPresence() {
 		for i := range t.sources {
 			if x := &t.sources[i]; x.peer == s.in.From && x.held == m.Held {
 				x.word, x.said, x.tries = word{w.Seq, w.Here}, true, 0
-				x.askAt = s.now.Add(s.renewIn())
+				x.askAt = s.renewAt()
 				sn.presence.touched(w.Name)
 			}
 		}
@@ -140,10 +140,12 @@ func (s *step) onPresence() {
 	s.out.send(s.in.From, a.Append(s.out.begin(), s.env.Book), false)
 }
 
-// renewIn is when a subscription is renewed: it lasts three times as long.
-func (s *step) renewIn() vtime.Duration {
+// renewAt is when a subscription is renewed: it lasts three times as long. Those of one
+// renewTogether go out together.
+func (s *step) renewAt() vtime.Time {
 	each := s.p.RecordRefresh
-	return vtime.Duration(s.n.rng.Between(int64(each-each/5), int64(each+each/5)))
+	at := s.now.Add(vtime.Duration(s.n.rng.Between(int64(each-each/5), int64(each+each/5))))
+	return at.Add(-(at.Sub(s.env.Super.since) % renewTogether))
 }
 
 // onPresenceAck takes the confirmation of a supernode.

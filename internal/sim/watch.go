@@ -57,6 +57,7 @@ func (s *Sim) watchAgain(i uint32) {
 	if w == nil || !s.hosts[i].is(hostUp) {
 		return
 	}
+	w.packets = w.packets[:0] // the bound is a process's, as that of healing packets
 	for _, name := range w.names {
 		s.in = core.Input{Kind: core.InputWatch, Name: name}
 		s.step(i)
