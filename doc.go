@@ -1,7 +1,7 @@
 // Package overlay turns the machines of its users into one self-healing network.
 //
-// Any Go program can embed a node. A node has a name, finds other nodes by theirs, and
-// talks to them over ordinary net.Conn, net.Listener and net.PacketConn values,
+// Any Go program can embed a node. A node has a name, finds other nodes by theirs, sees who
+// of them is there, and talks to them over ordinary net.Conn, net.Listener and net.PacketConn values,
 // encrypted end to end. There are two tiers, and both are made of the users' machines:
 // ordinary nodes attach to supernodes, and supernodes know each other, hold the
 // directory of names and relay. Which node becomes a supernode is decided by the

@@ -6,8 +6,8 @@
 //
 // Alice and Bob, each in a terminal, on machines of their own or on one:
 //
-//	go run ./examples/chat -invite INVITE -name alice -state alice bob
-//	go run ./examples/chat -invite INVITE -name bob -state bob alice
+//	go run ./examples/chat -invite INVITE -name alice bob
+//	go run ./examples/chat -invite INVITE -name bob alice
 //
 // What follows the flags are contacts, whose coming and going is shown. In the chat:
 //
@@ -20,7 +20,7 @@
 //
 // A line that begins with "*" is news, "name>" is what name says, and "!" what went wrong.
 // A message that was not confirmed by the other side is reported as not delivered. Files
-// are taken from contacts only, into the folder "files" of the state directory; they are
+// are taken from contacts only, into the folder "files" of the state directory (-state); they are
 // checked by their hash, and never replace another.
 //
 // Names are proven by the network, conversations encrypted end to end. Everything else is
@@ -47,13 +47,16 @@ func main() {
 	var c config
 	flag.StringVar(&c.invite, "invite", "", "join the network that this `invite` names")
 	flag.StringVar(&c.name, "name", "", "your `name`")
-	flag.StringVar(&c.state, "state", "", "keep identity, contacts and files in this `directory`")
+	flag.StringVar(&c.state, "state", "", "keep identity, contacts and files in this `directory` (default NAME.chat)")
 	flag.StringVar(&c.address, "address", ":0", "the UDP socket, `host:port`")
 	flag.Parse()
 	c.contacts = flag.Args()
-	if c.invite == "" || c.name == "" || c.state == "" {
-		fmt.Fprintln(os.Stderr, "chat: -invite, -name and -state are needed; -h tells more")
+	if c.invite == "" || c.name == "" {
+		fmt.Fprintln(os.Stderr, "chat: -invite and -name are needed; -h tells more")
 		os.Exit(2)
+	}
+	if c.state == "" {
+		c.state = filepath.Base(c.name) + ".chat"
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
