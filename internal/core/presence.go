@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/ada420b6/overlay/internal/directory"
@@ -93,6 +94,14 @@ type ask struct {
 	name ident.NameID
 	peer ident.Handle
 	held bool
+}
+
+// kind is the kind of word that is asked for.
+func (a ask) kind() int {
+	if a.held {
+		return forReplica
+	}
+	return forMembers
 }
 
 const (
@@ -213,18 +222,8 @@ func (s *step) presenceDue() {
 // askAll sends what was found to be asked in this step, many names in a message.
 func (s *step) askAll() {
 	p := &s.env.Super.presence
-	slices.SortFunc(p.asks, func(a, b ask) int {
-		switch {
-		case a.peer != b.peer:
-			return int(int64(a.peer) - int64(b.peer))
-		case a.held != b.held && a.held:
-			return 1
-		case a.held != b.held:
-			return -1
-		case a.name < b.name:
-			return -1
-		}
-		return 1
+	slices.SortStableFunc(p.asks, func(a, b ask) int {
+		return cmp.Compare(newListenerID(a.peer, a.kind()), newListenerID(b.peer, b.kind()))
 	})
 	for i := 0; i < len(p.asks); {
 		first := p.asks[i]

@@ -64,9 +64,6 @@ const (
 	tellAhead   = 3
 	budgetMost  = 9
 	budgetEvery = 6 * vtime.Second
-	// listCost is what sending the list takes, with a first grant.
-	listCost = 1 + tellAhead
-
 	// watchSoon is how long names that are watched are gathered before the list goes out.
 	watchSoon = vtime.Second / 20
 	// overdue is how long after a keepalive said so something may still be on its way.
@@ -121,13 +118,23 @@ func (w *Watching) anew(i int) bool {
 	return !x.asked || x.missed || x.told != x.serial || x.tries > 0
 }
 
-// cost is what asking it takes of the budget.
+// cost is what asking it takes of the budget: the messages of the list, and a first grant
+// with one that begins anew.
 func (w *Watching) cost(i int) int {
 	if w.anew(i) {
-		return listCost
+		return parts(len(w.names)) + tellAhead
 	}
-	return 1
+	n := 0
+	for j := range w.seen {
+		if !w.seen[j].said[i] {
+			n++
+		}
+	}
+	return parts(n)
 }
+
+// parts is how many messages take n names.
+func parts(n int) int { return (n + wire.MaxNames - 1) / wire.MaxNames }
 
 // watchName takes the application's wish to be told of a name.
 func (s *step) watchName() {
