@@ -14,6 +14,7 @@ import (
 func (l *loop) carryOut(f *core.Effect, now vtime.Time) {
 	switch f.Kind {
 	case core.EffectSend:
+		l.n.messages++
 		if f.Plain {
 			l.sendPlain(f, now)
 		} else {

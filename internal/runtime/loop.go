@@ -88,6 +88,7 @@ type loop struct {
 
 // loopCounters says what the loop dropped.
 type loopCounters struct {
+	messages     uint64 // that the machine has sent
 	noAddress    uint64 // sends to a peer whose address is not known
 	unsent       uint64 // sends that the session refused
 	otherNetwork uint64 // plain messages of other networks, or malformed

@@ -33,11 +33,12 @@ type Status struct {
 	Healing uint32 // packets sent to become attached
 	Serving Serving
 
-	Traffic Traffic
-	Drops   Drops
-	Session session.Counters
-	Path    path.Counters
-	Book    BookCounters
+	Messages uint64 // of the protocol, sent since the start
+	Traffic  Traffic
+	Drops    Drops
+	Session  session.Counters
+	Path     path.Counters
+	Book     BookCounters
 }
 
 // Serving is what a supernode does for others, zero for an ordinary node.
@@ -91,7 +92,7 @@ func (n *Node) status() Status {
 		Traffic: l.socket.traffic(), Drops: l.drops(),
 	}
 	s.Drops.Senseless = uint64(n.core.Bad())
-	s.Healing = n.core.Healing()
+	s.Healing, s.Messages = n.core.Healing(), l.n.messages
 	if sn := l.env.Super; sn != nil {
 		s.Serving = Serving{Held: sn.Held(), Slots: int(n.config.Slots), Members: sn.Members(), Records: sn.Records(), Channels: sn.Channels()}
 	}

@@ -173,6 +173,9 @@ func (s *Sim) WaitQuantile(q float64) vtime.Duration {
 	return times.span(q)
 }
 
+// Healing is how many packets node i has sent to become attached, since it came up last.
+func (s *Sim) Healing(i int) uint32 { return s.core.nodes[s.node(i)].Healing() }
+
 // waits sums the incidents up, those under way included.
 func (s *Sim) waits() (w Waits) {
 	times, tries := s.stats.waits, s.stats.tries
