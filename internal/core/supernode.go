@@ -240,7 +240,8 @@ func (s *step) superDue() {
 // a moment, and none of what depends on the state alone.
 func (s *step) idle() bool {
 	sn := s.env.Super
-	return s.now < sn.deadline() && !sn.queue.made && sn.leaveBy == vtime.Never && sn.roster.Usable() >= s.p.MinTier
+	return s.now < sn.deadline() && !sn.queue.made && sn.leaveBy == vtime.Never && sn.roster.Usable() >= s.p.MinTier &&
+		len(sn.presence.fresh)+len(sn.presence.asks) == 0
 }
 
 func (sn *Supernode) deadline() vtime.Time {
