@@ -1,7 +1,6 @@
 package overlay_test
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
@@ -16,24 +15,13 @@ import (
 	"github.com/ada420b6/overlay"
 )
 
-// ordinary returns two nodes that are no supernodes, so that what they say is relayed.
-func ordinary(b *testing.B, nodes []*overlay.Node) (from, to *overlay.Node) {
-	b.Helper()
-	for _, n := range nodes {
-		switch {
-		case n.Status().Supernode:
-		case from == nil:
-			from = n
-		default:
-			return from, n
-		}
-	}
-	b.Fatal("there are no two ordinary nodes")
-	return nil, nil
-}
-
 // plain returns the two ends of a connection of plain quic-go over UDP on loopback.
 func plain(b *testing.B) (client, server *quic.Conn) {
+	return plainVia(b, net.Addr.String)
+}
+
+// plainVia is plain with a client that dials what via makes of the server's address.
+func plainVia(b *testing.B, via func(net.Addr) string) (client, server *quic.Conn) {
 	b.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -51,7 +39,7 @@ func plain(b *testing.B) (client, server *quic.Conn) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { l.Close() })
-	client, err = quic.DialAddr(b.Context(), l.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"x"}}, config)
+	client, err = quic.DialAddr(b.Context(), via(l.Addr()), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"x"}}, config)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -60,51 +48,6 @@ func plain(b *testing.B) (client, server *quic.Conn) {
 		b.Fatal(err)
 	}
 	return client, server
-}
-
-// BenchmarkRelayedStream moves 8 MiB between two nodes through their relay, and over
-// plain quic-go on the same loopback, turn by turn, and reports the ratio.
-func BenchmarkRelayedStream(b *testing.B) {
-	const chunk = 8 << 20
-	_, nodes := network(b, 8)
-	from, to := ordinary(b, nodes)
-	l, err := to.Listen("tcp", ":bench")
-	if err != nil {
-		b.Fatal(err)
-	}
-	conn, err := from.DialContext(b.Context(), "tcp", to.Name()+":bench")
-	if err != nil {
-		b.Fatal(err)
-	}
-	taken, err := l.Accept()
-	if err != nil {
-		b.Fatal(err)
-	}
-	client, server := plain(b)
-	ps, err := client.OpenStreamSync(b.Context())
-	if err != nil {
-		b.Fatal(err)
-	}
-	if _, err := ps.Write([]byte{0}); err != nil {
-		b.Fatal(err)
-	}
-	pr, err := server.AcceptStream(b.Context())
-	if err != nil {
-		b.Fatal(err)
-	}
-	if _, err := io.ReadFull(pr, make([]byte, 1)); err != nil {
-		b.Fatal(err)
-	}
-	move(b, conn, taken, chunk) // both past their slow start
-	move(b, ps, pr, chunk)
-	var ours, theirs time.Duration
-	for b.Loop() {
-		ours += move(b, conn, taken, chunk)
-		theirs += move(b, ps, pr, chunk)
-	}
-	b.ReportMetric(float64(b.N)*chunk/1e6/ours.Seconds(), "MB/s")
-	b.ReportMetric(float64(b.N)*chunk/1e6/theirs.Seconds(), "plain-MB/s")
-	b.ReportMetric(theirs.Seconds()/ours.Seconds(), "ratio")
 }
 
 // move sends n bytes from w to r and returns how long that took.
@@ -127,55 +70,6 @@ func move(b *testing.B, w io.Writer, r io.Reader, n int64) time.Duration {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
-
-// BenchmarkRelayedDatagram sends a datagram of 1000 bytes through the relay and back,
-// and one over plain quic-go on the same loopback, turn by turn, and reports the ratio of
-// the round trips.
-func BenchmarkRelayedDatagram(b *testing.B) {
-	_, nodes := network(b, 8)
-	from, to := ordinary(b, nodes)
-	pc, err := to.ListenPacket("udp", ":bench")
-	if err != nil {
-		b.Fatal(err)
-	}
-	go bounce(pc) // ends with the node
-	conn, err := from.DialContext(b.Context(), "udp", to.Name()+":bench")
-	if err != nil {
-		b.Fatal(err)
-	}
-	client, server := plain(b)
-	go func() { // ends with the connection
-		for {
-			p, err := server.ReceiveDatagram(context.Background())
-			if err != nil || server.SendDatagram(p) != nil {
-				return
-			}
-		}
-	}()
-	payload, buf := make([]byte, 1000), make([]byte, 1500)
-	ours := func() error {
-		if _, err := conn.Write(payload); err != nil {
-			return err
-		}
-		_, err := conn.Read(buf)
-		return err
-	}
-	theirs := func() error {
-		if err := client.SendDatagram(payload); err != nil {
-			return err
-		}
-		_, err := client.ReceiveDatagram(b.Context())
-		return err
-	}
-	var a, p time.Duration
-	for b.Loop() {
-		a += took(b, ours)
-		p += took(b, theirs)
-	}
-	b.ReportMetric(float64(a.Microseconds())/float64(b.N), "us")
-	b.ReportMetric(float64(p.Microseconds())/float64(b.N), "plain-us")
-	b.ReportMetric(a.Seconds()/p.Seconds(), "ratio")
-}
 
 // bounce sends every datagram back.
 func bounce(pc net.PacketConn) {
