@@ -11,8 +11,8 @@ var layers = map[string]int{
 	"ident": 0, "vtime": 0, "seed": 0, "invariant": 0, "sorted": 0,
 	"wire":   1,
 	"attach": ideas, "slots": ideas, "liveness": ideas, "roster": ideas, "directory": ideas, "tier": ideas,
-	"core":    composer,
-	"session": 4, "path": 4, "stream": 4, "cert": 4, "sim": 4, "login": 4,
+	"core": composer,
+	"udp":  4, "session": 4, "path": 4, "stream": 4, "cert": 4, "sim": 4, "login": 4,
 	"runtime": 5, "report": 5, "dashboard": 5,
 	"house": 6,
 }

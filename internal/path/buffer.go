@@ -1,8 +1,11 @@
 package path
 
 import (
+	"bytes"
 	"encoding/binary"
 	"sync"
+
+	"github.com/ada420b6/overlay/internal/udp"
 )
 
 const (
@@ -24,6 +27,7 @@ const (
 type Buffer struct {
 	data [BufferSize]byte
 	n    int
+	ecn  byte // what the IP header said
 }
 
 var pool = sync.Pool{New: func() any { return new(Buffer) }}
@@ -32,13 +36,16 @@ var pool = sync.Pool{New: func() any { return new(Buffer) }}
 func NewBuffer() *Buffer { return pool.Get().(*Buffer) }
 
 // Free gives b back. Nobody may use it, or what Bytes returned, afterwards.
-func (b *Buffer) Free() { b.n = 0; pool.Put(b) }
+func (b *Buffer) Free() { b.n, b.ecn = 0, 0; pool.Put(b) }
 
 // Space returns the whole memory, to be read into; SetLen then says how much it holds.
 func (b *Buffer) Space() []byte { return b.data[:] }
 
 // SetLen says that the first n bytes hold the datagram.
 func (b *Buffer) SetLen(n int) { b.n = n }
+
+// Fill copies a datagram that came in a run of its own.
+func (b *Buffer) Fill(r udp.Run) { b.n, b.ecn = copy(b.data[:], r.Data), r.ECN }
 
 // Bytes returns the datagram.
 func (b *Buffer) Bytes() []byte { return b.data[:b.n] }
@@ -49,6 +56,19 @@ func Channel(packet []byte) (number uint64, ok bool) {
 		return 0, false
 	}
 	return binary.BigEndian.Uint64(packet[1:]), true
+}
+
+// Together returns the channel of the first datagram of a run, 0 if it is on none, and how
+// many in a row are on the same.
+func Together(r *udp.Run) (number uint64, n int) {
+	number, ok := Channel(r.Data)
+	if !ok || r.Size < HeaderSize {
+		return 0, 1
+	}
+	for n = 1; n*r.Size < len(r.Data) && bytes.HasPrefix(r.Data[n*r.Size:], r.Data[:HeaderSize]); {
+		n++
+	}
+	return number, n
 }
 
 // pack makes b the packet that carries payload on a channel.

@@ -3,7 +3,6 @@ package runtime
 import (
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 
 	"github.com/dchest/siphash"
@@ -97,24 +96,6 @@ func originOf(k0, k1 uint64, at netip.AddrPort) uint64 {
 	copy(b[:], ip[:])
 	binary.BigEndian.PutUint16(b[16:], at.Port())
 	return siphash.Hash(k0, k1, b[:])
-}
-
-// addrPortOf returns where a datagram came from; IPv4 is never mapped into IPv6, so
-// that one host has one address.
-func addrPortOf(a net.Addr) (netip.AddrPort, bool) {
-	var at netip.AddrPort
-	switch a := a.(type) {
-	case interface{ AddrPort() netip.AddrPort }:
-		at = a.AddrPort()
-	case nil:
-		return at, false
-	default:
-		var err error
-		if at, err = netip.ParseAddrPort(a.String()); err != nil {
-			return at, false
-		}
-	}
-	return unmap(at), at.IsValid()
 }
 
 func unmap(at netip.AddrPort) netip.AddrPort {

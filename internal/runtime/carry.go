@@ -8,6 +8,8 @@ import (
 	"github.com/ada420b6/overlay/internal/core"
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/vtime"
+
+	"github.com/ada420b6/overlay/internal/udp"
 )
 
 // carryOut does what one effect says.
@@ -93,7 +95,7 @@ func (l *loop) sendElsewhere(to netip.AddrPort, b []byte, now vtime.Time) {
 		return
 	}
 	host := ""
-	if at, ok := addrPortOf(l.socket.pc.LocalAddr()); ok && !at.Addr().IsUnspecified() {
+	if at, ok := udp.AddrPort(l.socket.pc.LocalAddr()); ok && !at.Addr().IsUnspecified() {
 		host = at.Addr().String()
 	}
 	pc, err := l.listen(context.Background(), net.JoinHostPort(host, "0"))

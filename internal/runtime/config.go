@@ -13,6 +13,8 @@ import (
 	"github.com/ada420b6/overlay/internal/core"
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/session"
+
+	"github.com/ada420b6/overlay/internal/udp"
 )
 
 // Config is what a node is made from. Invite is required; everything else has a
@@ -112,7 +114,7 @@ func maxSessions(slots uint32, p *core.Policy) int {
 // own address if it is bound to one, else the one that packets to a login server leave
 // from. Others tell better later (observe.go).
 func guessAddress(ctx context.Context, pc net.PacketConn, to netip.AddrPort) netip.AddrPort {
-	at, ok := addrPortOf(pc.LocalAddr())
+	at, ok := udp.AddrPort(pc.LocalAddr())
 	if !ok {
 		return netip.AddrPort{}
 	}
@@ -128,7 +130,7 @@ func guessAddress(ctx context.Context, pc net.PacketConn, to netip.AddrPort) net
 		return netip.AddrPort{}
 	}
 	defer c.Close()
-	local, ok := addrPortOf(c.LocalAddr())
+	local, ok := udp.AddrPort(c.LocalAddr())
 	if !ok {
 		return netip.AddrPort{}
 	}
@@ -143,6 +145,6 @@ func reachable(ctx context.Context, pc net.PacketConn) netip.AddrPort {
 	if at := guessAddress(ctx, pc, internet); at.IsValid() {
 		return at
 	}
-	at, _ := addrPortOf(pc.LocalAddr())
+	at, _ := udp.AddrPort(pc.LocalAddr())
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
 }

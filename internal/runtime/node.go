@@ -164,7 +164,7 @@ func (n *Node) begin(ctx context.Context, had *stored) {
 			first = at
 		}
 	}
-	book.address = guessAddress(ctx, l.socket.pc, first)
+	book.address = guessAddress(ctx, l.socket.pc.PacketConn, first)
 	in := core.Input{Kind: core.InputStart, Start: n.startInput(had)}
 	decodeCache(book, had.cache, l.env.Cache)
 	if n.config.Record != nil {

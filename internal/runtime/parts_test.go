@@ -1,12 +1,15 @@
 package runtime
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 	"unsafe"
@@ -14,6 +17,7 @@ import (
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/path"
 	"github.com/ada420b6/overlay/internal/runtime/memnet"
+	"github.com/ada420b6/overlay/internal/udp"
 	"github.com/ada420b6/overlay/internal/vtime"
 )
 
@@ -131,29 +135,75 @@ func FuzzPlain(f *testing.F) {
 }
 
 func TestRelay(t *testing.T) {
-	var to netip.AddrPort
-	r := newRelay(func(at netip.AddrPort, _ []byte) { to = at })
+	var sent []udp.Run
+	r := newRelay(func(runs []udp.Run) { sent = runs })
 	a, b := netip.MustParseAddrPort("11.1.0.1:1"), netip.MustParseAddrPort("11.2.0.1:1")
 	r.open(7, [2]ident.Key{{1}, {2}}, [2]netip.AddrPort{a, b})
 	packet := append([]byte{path.Head, 0, 0, 0, 0, 0, 0, 0, 7}, "payload"...)
-	if !r.carry(packet, a) || to != b || !r.carry(packet, b) || to != a {
+	run := udp.Run{Data: append(bytes.Clone(packet), packet...), Size: len(packet), ECN: 2}
+	carry := func(from netip.AddrPort) (to netip.AddrPort, ours bool) {
+		sent = nil
+		run := run
+		run.Addr = from
+		ours = r.carry(7, run)
+		if r.flush(); len(sent) == 0 {
+			return to, ours
+		}
+		to, sent[0].Addr = sent[0].Addr, from
+		if len(sent) != 1 || !reflect.DeepEqual(sent[0], run) {
+			t.Fatalf("%+v was forwarded as %+v", run, sent)
+		}
+		return to, ours
+	}
+	if to, ours := carry(a); !ours || to != b {
+		t.Fatalf("forwarded to %v", to)
+	}
+	if to, ours := carry(b); !ours || to != a {
 		t.Fatalf("forwarded to %v", to)
 	}
 	moved := netip.MustParseAddrPort("11.3.0.1:1")
 	r.moved(ident.Key{1}, moved)
-	if !r.carry(packet, b) || to != moved {
+	if to, ours := carry(b); !ours || to != moved {
 		t.Fatalf("forwarded to %v after the move", to)
 	}
-	to = netip.AddrPort{}
-	if !r.carry(packet, a) || to.IsValid() || r.source.Load() != 1 {
+	if to, ours := carry(a); !ours || to.IsValid() || r.source.Load() != 2 {
 		t.Fatalf("from neither end, forwarded to %v", to)
 	}
-	if n := testing.AllocsPerRun(100, func() { r.carry(packet, b) }); n != 0 {
+	run.Addr = b
+	if n := testing.AllocsPerRun(100, func() { r.carry(7, run); r.flush() }); n != 0 {
 		t.Errorf("a packet costs %v allocations", n)
 	}
+	for range 3 * relayRuns { // as many runs as there may be before a flush
+		r.carry(7, run)
+	}
 	r.close(7)
-	if r.carry(packet, b) {
+	if _, ours := carry(b); ours {
 		t.Fatal("forwarded on a channel that is closed")
+	}
+}
+
+// A run is cut where its channel changes, and what is on no channel goes its own way.
+func TestTogether(t *testing.T) {
+	var data []byte
+	for _, channel := range []byte{7, 7, 7, 8, 7} {
+		data = append(data, path.Head, 0, 0, 0, 0, 0, 0, 0, channel, 'x', 'y')
+	}
+	data = append(data, 0x13, 0, 0, 0, 0, 0, 0, 0, 7, 'x', 'y')
+	data = append(data, path.Head, 0, 0, 0) // too short
+	r := udp.Run{Data: data, Size: 11}
+	var got [][2]uint64
+	for len(r.Data) > 0 {
+		number, n := path.Together(&r)
+		r.Cut(n)
+		got = append(got, [2]uint64{number, uint64(n)})
+	}
+	if want := [][2]uint64{{7, 3}, {8, 1}, {7, 1}, {0, 1}, {0, 1}}; !slices.Equal(got, want) {
+		t.Errorf("channels and datagrams %v, want %v", got, want)
+	}
+	for _, size := range []int{1, 3, path.HeaderSize - 1} {
+		if number, n := path.Together(&udp.Run{Data: data, Size: size}); number != 0 || n != 1 {
+			t.Errorf("datagrams of %d bytes: channel %d, %d together", size, number, n)
+		}
 	}
 }
 

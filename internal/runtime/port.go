@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"net"
 	"strconv"
+
+	"github.com/ada420b6/overlay/internal/udp"
 )
 
 // A node that lets the system choose its port gets the same one again after a restart,
@@ -23,7 +25,7 @@ func listen(ctx context.Context, c *Config, st *state, had uint16) (net.PacketCo
 	if err != nil || st == nil {
 		return pc, err
 	}
-	if at, ok := addrPortOf(pc.LocalAddr()); ok && at.Port() != had {
+	if at, ok := udp.AddrPort(pc.LocalAddr()); ok && at.Port() != had {
 		if err := st.write(namePort, filePort, binary.BigEndian.AppendUint16(nil, at.Port())); err != nil {
 			c.Logger.Warn("the port can't be kept for the next start", "error", err)
 		}

@@ -6,15 +6,16 @@ import (
 	"sync/atomic"
 
 	"github.com/ada420b6/overlay/internal/ident"
-	"github.com/ada420b6/overlay/internal/path"
+	"github.com/ada420b6/overlay/internal/udp"
 )
 
-// relay forwards datagrams between two nodes by channel number: one look-up and one
-// write per packet, in the goroutine that reads the socket, without a machine step and
-// without cryptography (PROTOCOL.md section 8). The core bounds the channels
-// (core.MaxChannels) and says which stand.
+// relay forwards datagrams between two nodes by channel number: one look-up for each run
+// of packets and one system call for many runs, in the goroutine that reads the socket,
+// without a machine step, without cryptography and without a copy (PROTOCOL.md section 8).
+// The core bounds the channels (core.MaxChannels) and says which stand.
 type relay struct {
-	send func(to netip.AddrPort, packet []byte)
+	send func([]udp.Run)
+	out  []udp.Run // what goes out with the next flush; the reader's
 
 	mu       sync.RWMutex
 	channels map[uint64]*forward
@@ -28,8 +29,12 @@ type forward struct {
 	addrs [2]atomic.Pointer[netip.AddrPort]
 }
 
-func newRelay(send func(netip.AddrPort, []byte)) *relay {
-	return &relay{send: send, channels: make(map[uint64]*forward)}
+// relayRuns is how many runs wait for one write: twice what a read brings, when each of
+// its runs is on two channels.
+const relayRuns = 16
+
+func newRelay(send func([]udp.Run)) *relay {
+	return &relay{send: send, out: make([]udp.Run, 0, relayRuns), channels: make(map[uint64]*forward)}
 }
 
 // open enters a channel between two nodes.
@@ -73,28 +78,38 @@ func (r *relay) each(mark func(ident.Key)) {
 	}
 }
 
-// carry forwards a packet, and reports whether it belongs to a channel of this relay.
-func (r *relay) carry(packet []byte, from netip.AddrPort) bool {
-	number, ok := path.Channel(packet)
-	if !ok {
-		return false
-	}
+// carry forwards packets that came on one channel, with the next flush at the latest, and
+// reports whether it is one of this relay. Only the reader calls it.
+func (r *relay) carry(number uint64, run udp.Run) bool {
 	r.mu.RLock()
 	f := r.channels[number]
 	r.mu.RUnlock()
 	if f == nil {
 		return false
 	}
-	switch from {
+	count := uint64(run.Count())
+	switch run.Addr {
 	case *f.addrs[0].Load():
-		r.send(*f.addrs[1].Load(), packet)
+		run.Addr = *f.addrs[1].Load()
 	case *f.addrs[1].Load():
-		r.send(*f.addrs[0].Load(), packet)
+		run.Addr = *f.addrs[0].Load()
 	default:
-		r.source.Add(1)
+		r.source.Add(count)
 		return true
 	}
-	r.packets.Add(1)
-	r.bytes.Add(uint64(len(packet)))
+	r.packets.Add(count)
+	r.bytes.Add(uint64(len(run.Data)))
+	if r.out = append(r.out, run); len(r.out) == cap(r.out) {
+		r.flush()
+	}
 	return true
+}
+
+// flush sends what carry was given. It must come before the memory that it came in is
+// read into again.
+func (r *relay) flush() {
+	if len(r.out) > 0 {
+		r.send(r.out)
+		r.out = r.out[:0]
+	}
 }

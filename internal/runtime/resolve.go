@@ -70,7 +70,7 @@ func (n *Node) resolve(named []loginAddress) {
 func (n *Node) resolved(x loginAddress, at netip.AddrPort) {
 	n.loop.book.at(x.handle).addr = at
 	if !n.loop.book.address.IsValid() {
-		n.loop.book.address = guessAddress(n.ended, n.loop.socket.pc, at)
+		n.loop.book.address = guessAddress(n.ended, n.loop.socket.pc.PacketConn, at)
 	}
 	if !n.core.Certified() {
 		n.loop.step(&core.Input{Kind: core.InputNetwork})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/path"
+	"github.com/ada420b6/overlay/internal/udp"
 	"github.com/ada420b6/overlay/internal/vtime"
 )
 
@@ -47,8 +48,7 @@ type inbound struct {
 
 // socket reads datagrams into two queues and forwards what needs no machine.
 type socket struct {
-	pc     net.PacketConn
-	udp    *net.UDPConn // pc, if it is one: reads and writes then allocate nothing
+	pc     *udp.Conn
 	live   chan inbound
 	others chan inbound
 	asked  asked
@@ -65,20 +65,19 @@ type socket struct {
 type traffic struct {
 	packetsIn, packetsOut, bytesIn, bytesOut atomic.Uint64
 
-	notOurs, liveFull, strangersFull, readErrors, writeErrors, noSource atomic.Uint64
+	notOurs, liveFull, strangersFull, readErrors, writeErrors atomic.Uint64
 }
 
 func newSocket(pc net.PacketConn) *socket {
 	s := &socket{
-		pc:     pc,
+		pc:     udp.New(pc),
 		live:   make(chan inbound, liveQueue),
 		others: make(chan inbound, strangerQueue),
 		ended:  make(chan struct{}),
 		rates:  sources{key: randomKey()},
 		begun:  time.Now(),
 	}
-	s.udp, _ = pc.(*net.UDPConn)
-	s.relay = newRelay(s.send)
+	s.relay = newRelay(s.sendRuns)
 	return s
 }
 
@@ -95,39 +94,45 @@ func (s *socket) stop() error {
 
 func (s *socket) read() {
 	for {
-		b := path.NewBuffer()
-		n, from, err := s.receive(b.Space())
+		runs, err := s.pc.Read()
 		if err != nil {
-			b.Free()
 			if !s.survives(err) {
 				return
 			}
 			continue
 		}
-		b.SetLen(n)
-		s.n.packetsIn.Add(1)
-		s.n.bytesIn.Add(uint64(n))
-		if !s.sort(b, from) {
-			b.Free()
+		for i := range runs {
+			s.take(runs[i])
+		}
+		s.relay.flush()
+	}
+}
+
+// take hands on a run of datagrams: those on a channel of the relay stay together, in the
+// memory in which they came.
+func (s *socket) take(r udp.Run) {
+	s.n.packetsIn.Add(uint64(r.Count()))
+	s.n.bytesIn.Add(uint64(len(r.Data)))
+	if r.Size > path.BufferSize {
+		s.n.notOurs.Add(uint64(r.Count()))
+		return
+	}
+	for len(r.Data) > 0 {
+		number, n := path.Together(&r)
+		if same := r.Cut(n); number == 0 || !s.relay.carry(number, same) {
+			s.takeEach(same)
 		}
 	}
 }
 
-func (s *socket) receive(p []byte) (int, netip.AddrPort, error) {
-	if s.udp != nil {
-		n, from, err := s.udp.ReadFromUDPAddrPort(p)
-		return n, unmap(from), err
+func (s *socket) takeEach(r udp.Run) {
+	for len(r.Data) > 0 {
+		b := path.NewBuffer()
+		b.Fill(r.Cut(1))
+		if !s.sort(b, r.Addr) {
+			b.Free()
+		}
 	}
-	n, addr, err := s.pc.ReadFrom(p)
-	if err != nil {
-		return 0, netip.AddrPort{}, err
-	}
-	from, ok := addrPortOf(addr)
-	if !ok {
-		s.n.noSource.Add(1)
-		n = 0 // an empty datagram is nobody's
-	}
-	return n, from, nil
 }
 
 // survives waits out an error of a read: ICMP errors show up there on some systems, and
@@ -158,9 +163,6 @@ func (s *socket) sort(b *path.Buffer, from netip.AddrPort) bool {
 		}
 		return offer(s.others, inbound{b, from}, &s.n.strangersFull)
 	case laneChannel:
-		if s.relay.carry(b.Bytes(), from) {
-			return false
-		}
 		return s.paths != nil && s.paths.Receive(b, from)
 	}
 	s.n.notOurs.Add(1)
@@ -190,16 +192,23 @@ func offer(queue chan inbound, d inbound, full *atomic.Uint64) bool {
 // send writes one datagram. An error is a datagram lost: the core sends again what
 // matters.
 func (s *socket) send(to netip.AddrPort, packet []byte) {
-	var err error
-	if s.udp != nil {
-		_, err = s.udp.WriteToUDPAddrPort(packet, to)
-	} else {
-		_, err = s.pc.WriteTo(packet, net.UDPAddrFromAddrPort(to))
-	}
-	if err != nil {
+	if s.pc.Send(to, packet) != nil {
 		s.n.writeErrors.Add(1)
 		return
 	}
 	s.n.packetsOut.Add(1)
 	s.n.bytesOut.Add(uint64(len(packet)))
+}
+
+// sendRuns is send for many.
+func (s *socket) sendRuns(runs []udp.Run) {
+	count, bytes := 0, 0
+	for i := range runs {
+		count += runs[i].Count()
+		bytes += len(runs[i].Data)
+	}
+	unsent := s.pc.Write(runs)
+	s.n.writeErrors.Add(uint64(unsent))
+	s.n.packetsOut.Add(uint64(count - unsent))
+	s.n.bytesOut.Add(uint64(bytes))
 }

@@ -131,7 +131,7 @@ func (l *loop) drops() Drops {
 	s := l.socket
 	return Drops{
 		NotOurs: s.n.notOurs.Load(), LiveFull: s.n.liveFull.Load(), StrangersFull: s.n.strangersFull.Load(),
-		NoSource: s.n.noSource.Load(), ReadErrors: s.n.readErrors.Load(), WriteErrors: s.n.writeErrors.Load(),
+		NoSource: s.pc.NoSource(), ReadErrors: s.n.readErrors.Load(), WriteErrors: s.n.writeErrors.Load(),
 		OtherNetwork: l.n.otherNetwork, NoAddress: l.n.noAddress, Unsent: l.n.unsent, DialBacks: l.n.afarDropped,
 		RelayWrongEnd: s.relay.source.Load(),
 	}
