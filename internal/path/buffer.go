@@ -78,5 +78,10 @@ func (b *Buffer) pack(channel uint64, payload []byte) {
 	b.n = HeaderSize + copy(b.data[HeaderSize:], payload)
 }
 
+// appendPacket appends the packet that carries payload on a channel.
+func appendPacket(b []byte, channel uint64, payload []byte) []byte {
+	return append(binary.BigEndian.AppendUint64(append(b, Head), channel), payload...)
+}
+
 // payload returns what a packet on a channel carries.
 func (b *Buffer) payload() []byte { return b.data[HeaderSize:b.n] }

@@ -14,6 +14,7 @@ import (
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/invariant"
 	"github.com/ada420b6/overlay/internal/stream"
+	"github.com/ada420b6/overlay/internal/udp"
 )
 
 // queueSize is how many received packets wait for ReadFrom: 1024 x 1.5 KiB = 1.5 MiB,
@@ -27,6 +28,10 @@ type Config struct {
 	// Send sends a packet. The slice is valid only during the call, which may come from
 	// several goroutines at once.
 	Send func(to netip.AddrPort, packet []byte)
+	// SendRun sends many at once, and Raw is the socket below where they leave it in one
+	// piece; default nil, and one goes after the other.
+	SendRun func(udp.Run)
+	Raw     syscall.RawConn
 	// Wanted says that a way to the peer is wanted: there is none, or none that works.
 	// Silent says that probes on one of its ways are not answered. Both must not block,
 	// nor call the Conn, and may be called from several goroutines at once.
@@ -43,6 +48,8 @@ type Conn struct {
 	local    net.Addr
 	loopback net.Addr
 	send     func(netip.AddrPort, []byte)
+	sendRun  func(udp.Run)
+	raw      syscall.RawConn
 	wanted   func(ident.Key)
 	silent   func(ident.Key, uint64, ident.Key)
 	secret   func(ident.Key) ([32]byte, error)
@@ -86,11 +93,21 @@ var ErrAddr = errors.New("path: not an overlay address")
 // New returns a Conn without any ways.
 func New(c Config) *Conn {
 	invariant.Check(c.Send != nil && c.Wanted != nil && c.Silent != nil && c.Secret != nil, "path: Config needs all its functions")
+	if c.SendRun == nil {
+		c.SendRun = func(r udp.Run) {
+			for len(r.Data) > 0 {
+				one := r.Cut(1)
+				c.Send(one.Addr, one.Data)
+			}
+		}
+	}
 	return &Conn{
 		self:     c.Self,
 		local:    stream.Addr{Key: c.Self, Name: c.Name},
 		loopback: stream.Addr{Key: c.Self},
 		send:     c.Send,
+		sendRun:  c.SendRun,
+		raw:      c.Raw,
 		wanted:   c.Wanted,
 		silent:   c.Silent,
 		secret:   c.Secret,
@@ -147,23 +164,32 @@ func (c *Conn) enqueue(r received) bool {
 
 // ReadFrom returns the payload of the next packet and who sent it, as a stream.Addr.
 func (c *Conn) ReadFrom(p []byte) (int, net.Addr, error) {
+	r, err := c.next()
+	if err != nil {
+		return 0, nil, err
+	}
+	n := copy(p, r.b.payload())
+	r.b.Free()
+	return n, r.from, nil
+}
+
+// next waits for a packet.
+func (c *Conn) next() (r received, err error) {
 	over := c.read.passed()
 	select {
 	case <-c.closed:
-		return 0, nil, c.fail("read", net.ErrClosed)
+		return r, c.fail("read", net.ErrClosed)
 	case <-over:
-		return 0, nil, c.fail("read", os.ErrDeadlineExceeded)
+		return r, c.fail("read", os.ErrDeadlineExceeded)
 	default:
 	}
 	select {
-	case r := <-c.queue:
-		n := copy(p, r.b.payload())
-		r.b.Free()
-		return n, r.from, nil
+	case r = <-c.queue:
+		return r, nil
 	case <-over:
-		return 0, nil, c.fail("read", os.ErrDeadlineExceeded)
+		return r, c.fail("read", os.ErrDeadlineExceeded)
 	case <-c.closed:
-		return 0, nil, c.fail("read", net.ErrClosed)
+		return r, c.fail("read", net.ErrClosed)
 	}
 }
 

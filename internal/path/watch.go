@@ -95,6 +95,12 @@ func (c *Conn) sent(p *peer, w *way, b *Buffer, now time.Duration) {
 		b.Free()
 		return
 	}
+	c.keep(p, w, b, now)
+	c.watch(p, now)
+}
+
+// keep keeps a packet that was sent. The caller holds the peer's lock.
+func (c *Conn) keep(p *peer, w *way, b *Buffer, now time.Duration) {
 	if p.asking {
 		for _, x := range p.ways {
 			if x != w && x.good() {
@@ -104,6 +110,10 @@ func (c *Conn) sent(p *peer, w *way, b *Buffer, now time.Duration) {
 		}
 	}
 	p.recent.push(b, now)
+}
+
+// watch looks after a peer that something was sent to. The caller holds its lock.
+func (c *Conn) watch(p *peer, now time.Duration) {
 	if p.doubtful(now) {
 		c.ask(p, now)
 	}

@@ -200,6 +200,12 @@ func (s *socket) send(to netip.AddrPort, packet []byte) {
 	s.n.bytesOut.Add(uint64(len(packet)))
 }
 
+// sendRun is send for many to one receiver.
+func (s *socket) sendRun(r udp.Run) {
+	one := [1]udp.Run{r}
+	s.sendRuns(one[:])
+}
+
 // sendRuns is send for many.
 func (s *socket) sendRuns(runs []udp.Run) {
 	count, bytes := 0, 0

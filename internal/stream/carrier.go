@@ -15,6 +15,7 @@ type carrier struct {
 	net.PacketConn
 	counters *counters
 	last     *route // of the last packet; touched only by quic-go's one reader
+	batched  bool   // quic-go has a batchCarrier
 }
 
 // route is a peer's address as quic-go sees it.

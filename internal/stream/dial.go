@@ -184,7 +184,7 @@ func (e *Endpoint) makeRoom() bool {
 // first, because others may wait for the same link.
 func (e *Endpoint) handshake(a *attempt, peer Peer) {
 	var proven Peer
-	conn, err := e.transport.Dial(e.ctx, newRoute(peer.addr("")), e.creds.client(peer, &proven), e.quicConfig(-1))
+	conn, err := e.transport.Dial(e.ctx, e.carrier.route(peer.addr("")), e.creds.client(peer, &proven), e.quicConfig(-1))
 	if err == nil {
 		l := newLink(e, conn, proven)
 		e.mu.Lock()

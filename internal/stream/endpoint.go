@@ -69,7 +69,7 @@ func New(pc net.PacketConn, config Config) (*Endpoint, error) {
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.carrier = &carrier{PacketConn: pc, counters: &e.counters}
 	e.transport = &quic.Transport{
-		Conn:               e.carrier,
+		Conn:               e.carrier.conn(),
 		ConnectionIDLength: connectionIDLength,
 		StatelessResetKey:  resetKey,
 		ConnContext:        e.admit,

@@ -66,7 +66,12 @@ func newBatch(pc *net.UDPConn) *batch {
 	return b
 }
 
-func (b *batch) segments() bool { return b.gso.Load() }
+func (b *batch) socket() syscall.RawConn {
+	if !b.gso.Load() {
+		return nil
+	}
+	return b.raw
+}
 
 // messages are the arguments of one recvmmsg or sendmmsg.
 type messages struct {

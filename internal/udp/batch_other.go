@@ -2,7 +2,10 @@
 
 package udp
 
-import "net"
+import (
+	"net"
+	"syscall"
+)
 
 // batch is Linux's.
 type batch struct{}
@@ -10,4 +13,5 @@ type batch struct{}
 func newBatch(*net.UDPConn) *batch  { return nil }
 func (*batch) read() ([]Run, error) { return nil, net.ErrClosed }
 func (*batch) write([]Run) int      { return 0 }
-func (*batch) segments() bool       { return false }
+
+func (*batch) socket() syscall.RawConn { return nil }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 )
 
 const (
@@ -142,8 +143,14 @@ func (c *Conn) Send(to netip.AddrPort, p []byte) (err error) {
 	return err
 }
 
-// Segments reports whether a run leaves in one piece, so that it pays to make long ones.
-func (c *Conn) Segments() bool { return c.many != nil && c.many.segments() }
+// Raw returns the system's socket if runs leave it in one piece, so that it pays to make
+// long ones; else nil.
+func (c *Conn) Raw() syscall.RawConn {
+	if c.many == nil {
+		return nil
+	}
+	return c.many.socket()
+}
 
 // NoSource returns how many datagrams had a sender that is no address.
 func (c *Conn) NoSource() uint64 { return c.lost.Load() }
