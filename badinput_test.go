@@ -83,6 +83,7 @@ func TestBadOptions(t *testing.T) {
 		{join("bob", overlay.WithRole(9)), []string{"WithRole", "9"}},
 		{join("bob", overlay.WithCapacity(0)), []string{"WithCapacity", "1 to"}},
 		{join("bob", overlay.WithCapacity(overlay.MaxCapacity+1)), []string{"WithCapacity", "1 to"}},
+		{join("bob", overlay.WithRelayBudget(overlay.MinRelayBudget-1)), []string{"WithRelayBudget", "14000"}},
 		{listen("nowhere"), []string{"login server", "nowhere"}},
 		{listen("127.0.0.1:0", nil), []string{"nil option"}},
 		{listen("127.0.0.1:0", overlay.WithAdmission(nil)), []string{"WithAdmission", "nil"}},

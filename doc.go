@@ -41,6 +41,7 @@
 // A node that can be reached from outside may be asked to serve as a supernode. It then
 // holds up to a capacity of attachments (1600 by default, about 2 KiB and 3 bytes a
 // second each), stores records of names, and forwards datagrams between nodes that it
-// can't read. WithCapacity caps it, and WithRole(RoleNode) refuses it. A program whose
+// can't read (250 kB a second in all, unless WithRelayBudget says otherwise). WithCapacity
+// caps it, and WithRole(RoleNode) refuses it. A program whose
 // only purpose is to give, joins without a name: WithContributeOnly.
 package overlay

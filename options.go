@@ -46,6 +46,7 @@ type networkConfig struct {
 
 type nodeConfig struct {
 	address    string
+	budget     int64
 	role       Role
 	capacity   int
 	contribute bool
@@ -208,6 +209,30 @@ func WithCapacity(nodes int) NodeOption {
 		return nil
 	})
 }
+
+// WithRelayBudget sets how many bytes a second the node forwards at most for nodes that
+// can't reach each other, as long as it serves as a supernode. The default of an operator's
+// machine, WithRole(RoleSupernode), is no limit; of all others 250 000: 2 Mbit/s in each
+// direction, some 18 voice calls. More lets downloads between others be faster and
+// the owner's own slower; less than MinRelayBudget, one voice call, is an error. What
+// exceeds it waits, and then gets lost, of each conversation in proportion; while many
+// share it no further ones are taken.
+func WithRelayBudget(bytesPerSecond int) NodeOption {
+	return nodeOption(func(c *nodeConfig) error {
+		if bytesPerSecond < MinRelayBudget {
+			return fmt.Errorf("WithRelayBudget: %d bytes a second, at least %d", bytesPerSecond, MinRelayBudget)
+		}
+		c.budget = min(int64(bytesPerSecond), maxRelayBudget)
+		return nil
+	})
+}
+
+// MinRelayBudget is the least that a relay may be limited to, in bytes a second. A node
+// that shall forward nothing joins WithRole(RoleNode).
+const MinRelayBudget = 14_000
+
+// maxRelayBudget is a terabyte: no limit.
+const maxRelayBudget = 1 << 40
 
 // MaxCapacity is the highest capacity that a supernode may state.
 const MaxCapacity = 1 << 20

@@ -231,3 +231,55 @@ func TestRecordOfRacingAttach(t *testing.T) {
 		}
 	}
 }
+
+// A relay that forwards too much refuses new calls until that is over, and goes on with
+// those that stand; its own calls are none of its budget's business.
+func TestCrowdedRelayRefusesNewCalls(t *testing.T) {
+	l, caller, peer := callLab(t, 2)
+	relays := [2]ident.Handle{}
+	for i, f := range l.effects(caller, EffectChannel) {
+		relays[i] = f.Relay
+	}
+	var other ident.Handle
+	for _, h := range l.upAll() {
+		if x := l.host(h); x.env.Super == nil && h != l.login && h != caller && h != peer && x.node.lasting() == 2 {
+			other = h
+		}
+	}
+	crowd := func() {
+		for _, h := range relays {
+			l.step(h, Input{Kind: InputCrowded})
+		}
+	}
+	crowd()
+	l.dial(other, peer)
+	for range 60 { // longer than a channel lives unconfirmed
+		l.run(2 * vtime.Second)
+		crowd()
+	}
+	if n := len(l.effects(other, EffectChannel)); n != 0 {
+		t.Errorf("%d channels were opened through crowded relays", n)
+	}
+	if len(l.effects(other, EffectNoChannel)) == 0 {
+		t.Error("the caller was not told")
+	}
+	for _, h := range relays {
+		if n := l.host(h).env.Super.Channels(); n != 1 {
+			t.Errorf("crowded relay %d has %d channels, of the one that stood", h, n)
+		}
+		if n := len(l.effects(h, EffectUnforward)); n != 0 {
+			t.Errorf("crowded relay %d has closed %d channels", h, n)
+		}
+	}
+	l.dial(relays[0], peer)
+	l.run(vtime.Second)
+	if len(l.effects(relays[0], EffectChannel)) == 0 {
+		t.Error("a crowded relay does not call its own node")
+	}
+	l.run(crowdedFor)
+	l.dial(other, peer)
+	l.run(2 * vtime.Second)
+	if n := len(l.effects(other, EffectChannel)); n != 2 {
+		t.Errorf("%d channels when it was over", n)
+	}
+}

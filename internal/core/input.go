@@ -25,6 +25,7 @@ const (
 	InputWatch                      // the application wants to be told whether the owner of Name is there
 	InputUnwatch                    // and no longer
 	InputCertified                  // a certificate came: Start.RenewIn says when to renew it, Start.Seq where its records begin
+	InputCrowded                    // what this node forwards for others fills its budget, and is shared by many already
 	InputIssued                     // the login server's driver has decided From's application: Status and Text
 )
 

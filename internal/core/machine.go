@@ -102,6 +102,8 @@ func (n *Node) Step(env *Env, now vtime.Time, in *Input, out *Effects) {
 		s.dial()
 	case InputSilent:
 		s.silent()
+	case InputCrowded:
+		s.crowded()
 	case InputHangup:
 		s.hangup()
 	case InputWatch:

@@ -48,12 +48,23 @@ func (s *step) onRelayOpen() {
 	switch {
 	case c != nil:
 		a.Channel = c.number
-	case len(sn.channels) >= MaxChannels:
+	case len(sn.channels) >= MaxChannels, s.now < sn.crowdedBy:
 		a.Status, a.Wait = wire.RelayBusy, s.p.FullWait
 	default:
 		a.Status = wire.RelayGone
 	}
 	s.out.send(s.in.From, a.Append(s.out.begin(), s.env.Book), false)
+}
+
+// crowdedFor is how long no channel is opened after the driver has said that too many share
+// the budget: it says so again every second while that lasts.
+const crowdedFor = 3 * vtime.Second
+
+// crowded sheds new channels, so that those that stand keep what they have.
+func (s *step) crowded() {
+	if sn := s.env.Super; sn != nil {
+		sn.crowdedBy = s.now.Add(crowdedFor)
+	}
 }
 
 // relayHere opens a channel of this node's own through itself.
@@ -85,6 +96,9 @@ func (s *step) openRelay(caller, target ident.Handle, call uint32) *channel {
 			return c
 		}
 		own++
+	}
+	if s.now < sn.crowdedBy && caller != self && target != self { // its own calls are not forwarded
+		return nil
 	}
 	_, attached := sn.find(target)
 	if target != self && !attached || target == caller || len(sn.channels) >= MaxChannels || own >= MaxChannelsEach {

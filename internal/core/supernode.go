@@ -71,6 +71,7 @@ type Supernode struct {
 	standbys   standbys
 	standbyAt  vtime.Time // when they are looked after next
 	channels   []channel  // sorted by number
+	crowdedBy  vtime.Time // until then no new one is opened
 	act        []directory.Action
 	due        []directory.Refresh
 	again      []directory.Retry

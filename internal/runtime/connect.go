@@ -152,6 +152,11 @@ func (n *Node) silent(key ident.Key, channel uint64, via ident.Key) {
 	})
 }
 
+// crowded tells the machine that the relay's budget is shared by many.
+func (n *Node) crowded() {
+	n.loop.try(func() { n.loop.step(&core.Input{Kind: core.InputCrowded}) })
+}
+
 // secret is what this node and the owner of a session key find by themselves.
 func (n *Node) secret(key ident.Key) (secret [32]byte, err error) {
 	private := n.keys.SessionPrivate()

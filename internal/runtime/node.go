@@ -150,6 +150,9 @@ func (n *Node) begin(ctx context.Context, had *stored) {
 		Network: book.id, Private: n.keys.SessionPrivate(), Random: cryptorand.Reader, Out: l.socket.send,
 		MaxSessions: maxSessions(n.config.Slots, &policy),
 	})
+	if rate := n.config.RelayBudget; rate > 0 {
+		l.socket.relay.budget = newBudget(rate, l.socket.sendRuns, n.crowded)
+	}
 	l.env = core.Env{Policy: &policy, Book: book, Cache: make([]core.CacheEntry, min(policy.HostCache, MaxCache))}
 	n.paths = path.New(path.Config{
 		Self: n.keys.Session(), Name: n.config.Name, Send: l.socket.send, SendRun: l.socket.sendRun, Raw: l.socket.pc.Raw(),

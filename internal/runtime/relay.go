@@ -14,8 +14,9 @@ import (
 // without a machine step, without cryptography and without a copy (PROTOCOL.md section 8).
 // The core bounds the channels (core.MaxChannels) and says which stand.
 type relay struct {
-	send func([]udp.Run)
-	out  []udp.Run // what goes out with the next flush; the reader's
+	send   func([]udp.Run)
+	out    []udp.Run // what goes out with the next flush; the reader's
+	budget *budget   // nil without a limit
 
 	mu       sync.RWMutex
 	channels map[uint64]*forward
@@ -25,6 +26,7 @@ type relay struct {
 
 // forward is one channel; an address moves when its node roams.
 type forward struct {
+	share share
 	keys  [2]ident.Key
 	addrs [2]atomic.Pointer[netip.AddrPort]
 }
@@ -78,8 +80,8 @@ func (r *relay) each(mark func(ident.Key)) {
 	}
 }
 
-// carry forwards packets that came on one channel, with the next flush at the latest, and
-// reports whether it is one of this relay. Only the reader calls it.
+// carry forwards packets that came on one channel, with the next flush or when the budget
+// lets them, and reports whether it is one of this relay. Only the reader calls it.
 func (r *relay) carry(number uint64, run udp.Run) bool {
 	r.mu.RLock()
 	f := r.channels[number]
@@ -99,6 +101,9 @@ func (r *relay) carry(number uint64, run udp.Run) bool {
 	}
 	r.packets.Add(count)
 	r.bytes.Add(uint64(len(run.Data)))
+	if r.budget != nil && !r.budget.pass(&f.share, run) {
+		return true
+	}
 	if r.out = append(r.out, run); len(r.out) == cap(r.out) {
 		r.flush()
 	}
@@ -111,5 +116,8 @@ func (r *relay) flush() {
 	if len(r.out) > 0 {
 		r.send(r.out)
 		r.out = r.out[:0]
+	}
+	if r.budget != nil {
+		r.budget.turn()
 	}
 }

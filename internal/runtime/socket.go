@@ -89,6 +89,9 @@ func (s *socket) stop() error {
 	close(s.ended)
 	err := s.pc.Close()
 	s.wg.Wait()
+	if b := s.relay.budget; b != nil {
+		b.stop()
+	}
 	return err
 }
 

@@ -72,6 +72,7 @@ type Drops struct {
 	Unsent        uint64 // refused by the session: full, or too large
 	DialBacks     uint64 // beyond the rate of fresh sockets
 	RelayWrongEnd uint64 // on a channel, but from neither of its ends
+	RelayShed     uint64 // on channels, beyond the relay's budget
 	Senseless     uint64 // messages that the machine could make nothing of
 }
 
@@ -115,7 +116,7 @@ func (n *Node) status() Status {
 // Dropped is how many datagrams were received and did nothing, for whatever reason.
 func (s *Status) Dropped() uint64 {
 	d, p := &s.Drops, &s.Path
-	return d.NotOurs + d.OtherNetwork + d.LiveFull + d.StrangersFull + d.NoSource + d.RelayWrongEnd + d.Senseless +
+	return d.NotOurs + d.OtherNetwork + d.LiveFull + d.StrangersFull + d.NoSource + d.RelayWrongEnd + d.RelayShed + d.Senseless +
 		s.Session.Dropped() + p.UnknownChannel + p.WrongSource + p.QueueFull + p.BadProbe
 }
 
@@ -129,10 +130,14 @@ func (s *socket) traffic() Traffic {
 
 func (l *loop) drops() Drops {
 	s := l.socket
-	return Drops{
+	d := Drops{
 		NotOurs: s.n.notOurs.Load(), LiveFull: s.n.liveFull.Load(), StrangersFull: s.n.strangersFull.Load(),
 		NoSource: s.pc.NoSource(), ReadErrors: s.n.readErrors.Load(), WriteErrors: s.n.writeErrors.Load(),
 		OtherNetwork: l.n.otherNetwork, NoAddress: l.n.noAddress, Unsent: l.n.unsent, DialBacks: l.n.afarDropped,
 		RelayWrongEnd: s.relay.source.Load(),
 	}
+	if b := s.relay.budget; b != nil {
+		d.RelayShed = b.dropped.Load()
+	}
+	return d
 }

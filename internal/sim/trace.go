@@ -55,7 +55,7 @@ func (s *Sim) Trace(w io.Writer, nodes ...int) {
 var inputNames = map[core.InputKind]string{
 	core.InputStart: "starts", core.InputReset: "reset", core.InputNetwork: "network changed", core.InputLeave: "shall leave",
 	core.InputLookup: "looks up", core.InputDial: "dials", core.InputHangup: "hangs up", core.InputCertified: "renewal set",
-	core.InputIssued: "application decided", core.InputSilent: "hears nothing",
+	core.InputIssued: "application decided", core.InputSilent: "hears nothing", core.InputCrowded: "forwards too much",
 	core.InputWatch: "watches a name", core.InputUnwatch: "watches it no more",
 }
 
