@@ -23,6 +23,13 @@ import (
 // a supernode between them, on real sockets.
 func trio(t *testing.T) (alice, bob *overlay.Node) {
 	t.Helper()
+	_, alice, bob = quartet(t)
+	return alice, bob
+}
+
+// quartet is trio with the supernode.
+func quartet(t *testing.T) (relay, alice, bob *overlay.Node) {
+	t.Helper()
 	login, err := overlay.ListenLogin("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -42,8 +49,7 @@ func trio(t *testing.T) (alice, bob *overlay.Node) {
 		}
 		return n
 	}
-	join("relay", overlay.RoleSupernode)
-	return join("alice", overlay.RoleNode), join("bob", overlay.RoleNode)
+	return join("relay", overlay.RoleSupernode), join("alice", overlay.RoleNode), join("bob", overlay.RoleNode)
 }
 
 // TestConn is what the Go project checks of every net.Conn.

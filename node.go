@@ -194,6 +194,9 @@ type Status struct {
 	Sent       uint64 // datagrams sent, by way of the node's socket
 	Received   uint64 // datagrams received
 	Dropped    uint64 // of these, dropped: malformed, of strangers, of other networks, or in excess
+	// Lost is how many datagrams of connections of network "udp" were lost, as far as this
+	// node knows: it could not send them, they did not come, or nobody read them in time.
+	Lost uint64
 	// HealingPackets is how many datagrams the node has sent to become attached.
 	HealingPackets int
 }
@@ -206,6 +209,7 @@ func (n *Node) Status() Status {
 		Storm: s.Storm, Cached: s.Remembers, Sent: s.Traffic.PacketsOut, Received: s.Traffic.PacketsIn,
 		Dropped: s.Dropped(), HealingPackets: int(s.Healing),
 	}
+	status.Lost = n.lost()
 	if s.Supernode {
 		status.Supernodes = 0
 		status.Service = Service{
@@ -214,6 +218,16 @@ func (n *Node) Status() Status {
 		}
 	}
 	return status
+}
+
+func (n *Node) lost() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.streams == nil || n.closed {
+		return 0
+	}
+	s := n.streams.Stats()
+	return s.DatagramsUnsent + s.DatagramsLost + s.InboxFull
 }
 
 // EventKind says what has happened to a node.

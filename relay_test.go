@@ -3,12 +3,45 @@ package overlay_test
 import (
 	"bytes"
 	"io"
+	"net"
 	"testing"
 	"time"
 
 	"github.com/ada420b6/overlay"
 	"github.com/ada420b6/overlay/internal/runtime/memnet"
+	"github.com/ada420b6/overlay/internal/stream/packettest"
 )
+
+// TestPacketConn: what ListenPacket returns is a net.PacketConn by every rule, between two
+// nodes through a relay, between a node and its supernode, and of a node with itself; on
+// real sockets.
+func TestPacketConn(t *testing.T) {
+	relay, alice, bob := quartet(t)
+	for _, way := range []struct {
+		name string
+		a, b *overlay.Node
+	}{{"relayed", alice, bob}, {"direct", alice, relay}, {"to itself", bob, bob}} {
+		t.Run(way.name, func(t *testing.T) {
+			defer dial(t, way.a, "udp", way.b.Name()+":answers").Close() // so that there is a way
+			packettest.Run(t, func(t *testing.T) *packettest.Pair {
+				open := func(n *overlay.Node, service string) net.PacketConn {
+					pc, err := n.ListenPacket("udp", service)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return pc
+				}
+				lost := func() uint64 {
+					if way.a == way.b {
+						return way.a.Status().Lost
+					}
+					return way.a.Status().Lost + way.b.Status().Lost
+				}
+				return &packettest.Pair{A: open(way.a, ":game"), B: open(way.b, ":answers"), Max: overlay.MaxDatagram, Lost: lost}
+			})
+		})
+	}
+}
 
 // TestRelayBudget: two downloads through one relay take what its owner gives, in equal
 // parts, and a voice call beside them loses nothing.

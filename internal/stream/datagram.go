@@ -10,9 +10,9 @@ import (
 
 // A datagram frame is two ports and the payload, or a keepalive:
 //
-//	+-------------+------------------+---------+        +------+-----------+
-//	| source port | destination port | payload |   or   | 0xff | 7 x zero  |
-//	+-------------+------------------+---------+        +------+-----------+
+//	+-------------+------------------+---------+-----------------+        +------+-----------+
+//	| source port | destination port | payload | number, 4 bytes |   or   | 0xff | 7 x zero  |
+//	+-------------+------------------+---------+-----------------+        +------+-----------+
 //
 // A port is a flow (one that DialPacket opened) or a service (one that ListenPacket
 // opened):
@@ -28,8 +28,9 @@ const (
 	keepaliveSize = 8
 )
 
-// maxFrame is the largest datagram frame: two services of 63 bytes and the payload.
-const maxFrame = 2*(1+MaxService) + MaxDatagram
+// maxFrame is the largest datagram frame: two services of 63 bytes, the payload and the
+// number, which is not the parser's (numbers.go).
+const maxFrame = 2*(1+MaxService) + MaxDatagram + numberSize
 
 // port is one end of a datagram's way within an endpoint. Exactly one field is set.
 type port struct {

@@ -5,12 +5,12 @@ import "time"
 // What the packets must fit into.
 const (
 	// MaxPacket is the largest packet that an endpoint hands to its virtual PacketConn,
-	// in bytes: the largest datagram frame (1 228 B, see MaxDatagram) and at most 37 B
-	// of QUIC around it need 1 265; 1 280 is QUIC's usual size and leaves the path
+	// in bytes: the largest datagram frame (1 232 B, see MaxDatagram) and at most 44 B
+	// of QUIC around it need 1 276; 1 280 is QUIC's usual size and leaves the path
 	// below 70 of its 1 350 B for a relay's or a session's own header.
 	MaxPacket = 1280
 	// MaxDatagram is the largest payload of a datagram, in bytes. With the two longest
-	// ports (64 B each, see port) it makes a frame of 1 228 B.
+	// ports (64 B each, see port) and its number (4 B) it makes a frame of 1 232 B.
 	MaxDatagram = 1100
 	// MaxService is the longest name of a service, in bytes.
 	MaxService = 63
@@ -46,7 +46,7 @@ const (
 	// at 50 a second.
 	inboxSize = 256
 	// sendQueueSize is the number of datagrams that wait per link for QUIC to send
-	// them; more would only be older. 64 x 1 228 B = 77 KiB.
+	// them; more would only be older. 64 x 1 232 B = 77 KiB.
 	sendQueueSize = 64
 )
 

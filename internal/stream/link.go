@@ -20,6 +20,7 @@ type link struct {
 	peer     Peer
 	outgoing chan []byte // datagram frames on their way to QUIC
 	sender   sync.Once   // starts send with the first datagram
+	arrived  numbers     // receive's
 
 	mu     sync.Mutex
 	uses   int         // conversations that want this link to live
@@ -93,10 +94,15 @@ func (l *link) enqueue(frame []byte) {
 // send moves frames to QUIC, which makes it wait while the path is congested. It ends
 // with the link.
 func (l *link) send() {
+	number := uint32(1)
 	for {
 		select {
 		case frame := <-l.outgoing:
-			if l.conn.SendDatagram(frame) != nil {
+			if isKeepalive(frame) {
+				_ = l.conn.SendDatagram(frame)
+			} else if l.conn.SendDatagram(appendNumber(frame, number)) == nil {
+				number++
+			} else {
 				l.endpoint.counters.datagramsUnsent.Add(1)
 			}
 		case <-l.conn.Context().Done():
@@ -113,8 +119,14 @@ func (l *link) receive() {
 		if err != nil {
 			break
 		}
-		if !isKeepalive(frame) {
+		if isKeepalive(frame) {
+			continue
+		}
+		counters := &l.endpoint.counters
+		if frame, ok := l.arrived.cut(frame, &counters.datagramsLost); ok {
 			l.endpoint.deliver(l.peer, frame)
+		} else {
+			counters.badDatagrams.Add(1)
 		}
 	}
 	<-l.conn.Context().Done()

@@ -100,7 +100,7 @@ func (e *Endpoint) dispatch(to Addr, d datagram) *link {
 		e.attempt(Peer{Name: to.Name, Key: to.Key}, redialPause) // its failure is this datagram's loss
 		return nil
 	}
-	l.enqueue(appendDatagram(make([]byte, 0, 2*(1+MaxService)+len(d.payload)), d))
+	l.enqueue(appendDatagram(make([]byte, 0, 2*(1+MaxService)+len(d.payload)+numberSize), d))
 	return l
 }
 

@@ -15,6 +15,7 @@ type Stats struct {
 	NoReceiver       uint64 // datagrams for a port nobody has open
 	InboxFull        uint64 // datagrams that the application did not read in time
 	DatagramsUnsent  uint64 // datagrams for which there was no link or no room in its queue
+	DatagramsLost    uint64 // datagrams that a peer sent and that have not come, as far as is known
 	BadAddresses     uint64 // packets from an address that is not an Addr
 	UnsentPackets    uint64 // packets that the virtual PacketConn did not take
 }
@@ -26,7 +27,7 @@ type counters struct {
 	identityRejected, linksRefused                       atomic.Uint64
 	badHeaders, streamsRefused, streamsBusy              atomic.Uint64
 	badDatagrams, noReceiver, inboxFull, datagramsUnsent atomic.Uint64
-	badAddresses, unsentPackets                          atomic.Uint64
+	badAddresses, unsentPackets, datagramsLost           atomic.Uint64
 }
 
 // Stats returns the counters.
@@ -47,6 +48,7 @@ func (e *Endpoint) Stats() Stats {
 		NoReceiver:       c.noReceiver.Load(),
 		InboxFull:        c.inboxFull.Load(),
 		DatagramsUnsent:  c.datagramsUnsent.Load(),
+		DatagramsLost:    c.datagramsLost.Load(),
 		BadAddresses:     c.badAddresses.Load(),
 		UnsentPackets:    c.unsentPackets.Load(),
 	}
