@@ -20,16 +20,30 @@ type config struct {
 	address  string
 	role     overlay.Role
 	capacity int // 0: the library's default
+	budget   int // 0: the library's default
 	verbose  bool
 	expose   []exposure
 	listen   []entrance
 }
 
 // exposure is a service of this node and the local address that it leads to.
-type exposure struct{ service, target string }
+type exposure struct {
+	service, target string
+	udp             bool
+}
+
+func (e exposure) kind() string {
+	if e.udp {
+		return "/udp"
+	}
+	return ""
+}
 
 // entrance is a local address and the service of another node that it leads to.
-type entrance struct{ address, target string }
+type entrance struct {
+	address, target string
+	udp             bool
+}
 
 // maxForwards bounds -expose and -listen each: a listener is a goroutine and an open
 // socket, and 64 of each stay far below the 1024 open files of a usual process.
@@ -50,9 +64,12 @@ func parse(args []string, usage io.Writer) (config, error) {
 	fs.StringVar(&c.address, "address", ":0", "the node's UDP socket, `host:port`")
 	fs.Func("role", "`auto`, node or supernode (default auto)", c.setRole)
 	fs.IntVar(&c.capacity, "capacity", 0, "hold at most this `number` of nodes while serving (default 1600)")
+	fs.IntVar(&c.budget, "relay-budget", 0, "forward at most this `number` of bytes a second for others while serving (default 250000; no limit with -role supernode)")
 	fs.BoolVar(&c.verbose, "v", false, "log everything to standard error")
-	fs.Func("expose", "`service=host:port`: others reach this local address as NAME:service; repeatable", c.addExposure)
-	fs.Func("listen", "`host:port=name:service`: this local address leads to a service of a node; repeatable", c.addEntrance)
+	fs.Func("expose", "`service=host:port`: others reach this local address as NAME:service; repeatable", func(s string) error { return c.addExposure(s, exposure{}) })
+	fs.Func("expose-udp", "the same for datagrams", func(s string) error { return c.addExposure(s, exposure{udp: true}) })
+	fs.Func("listen", "`host:port=name:service`: this local address leads to a service of a node; repeatable", func(s string) error { return c.addEntrance(s, entrance{}) })
+	fs.Func("listen-udp", "the same for datagrams", func(s string) error { return c.addEntrance(s, entrance{udp: true}) })
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fs.SetOutput(usage)
@@ -71,7 +88,7 @@ func parse(args []string, usage io.Writer) (config, error) {
 // check finds flags that do not go together.
 func (c *config) check(set map[string]bool) error {
 	if set["login"] {
-		for _, f := range []string{"invite", "name", "address", "role", "capacity", "expose", "listen"} {
+		for _, f := range []string{"invite", "name", "address", "role", "capacity", "relay-budget", "expose", "expose-udp", "listen", "listen-udp"} {
 			if set[f] {
 				return fmt.Errorf("-%s is for a node, -login for a login server: start two processes", f)
 			}
@@ -85,6 +102,8 @@ func (c *config) check(set map[string]bool) error {
 		return errors.New("-name is missing: a node without a name takes and makes no calls")
 	case set["capacity"] && (c.capacity < 1 || c.capacity > overlay.MaxCapacity):
 		return fmt.Errorf("-capacity %d: 1 to %d are possible", c.capacity, overlay.MaxCapacity)
+	case set["relay-budget"] && c.budget < overlay.MinRelayBudget:
+		return fmt.Errorf("-relay-budget %d: at least %d", c.budget, overlay.MinRelayBudget)
 	}
 	if err := checkAddress("address", c.address); err != nil {
 		return err
@@ -108,7 +127,7 @@ func (c *config) setRole(s string) error {
 	return errors.New("auto, node and supernode are possible")
 }
 
-func (c *config) addExposure(s string) error {
+func (c *config) addExposure(s string, as exposure) error {
 	service, target, ok := strings.Cut(s, "=")
 	switch {
 	case !ok || service == "":
@@ -117,15 +136,16 @@ func (c *config) addExposure(s string) error {
 		return fmt.Errorf("more than %d", maxForwards)
 	}
 	for _, e := range c.expose {
-		if e.service == service {
+		if e.service == service && e.udp == as.udp {
 			return fmt.Errorf("service %s is exposed already", service)
 		}
 	}
-	c.expose = append(c.expose, exposure{service, target})
+	as.service, as.target = service, target
+	c.expose = append(c.expose, as)
 	return checkAddress("expose", target)
 }
 
-func (c *config) addEntrance(s string) error {
+func (c *config) addEntrance(s string, as entrance) error {
 	address, target, ok := strings.Cut(s, "=")
 	if !ok {
 		return errors.New("write host:port=name:service, as in 127.0.0.1:9000=bob:80")
@@ -136,7 +156,8 @@ func (c *config) addEntrance(s string) error {
 	if len(c.listen) == maxForwards {
 		return fmt.Errorf("more than %d", maxForwards)
 	}
-	c.listen = append(c.listen, entrance{address, target})
+	as.address, as.target = address, target
+	c.listen = append(c.listen, as)
 	return checkAddress("listen", address)
 }
 

@@ -21,6 +21,11 @@ func TestFlags(t *testing.T) {
 		{"-invite I", ""},
 		{"-invite I -name bob -expose 80=127.0.0.1:8080 -expose chat=127.0.0.1:1 -listen :0=bob:80 -listen :0=bob:80", ""},
 		{"-invite I -name bob -role supernode -capacity 10 -address :7000 -v", ""},
+		{"-invite I -name bob -expose 53=127.0.0.1:53 -expose-udp 53=127.0.0.1:53 -listen-udp :0=bob:53", ""},
+		{"-invite I -name bob -expose-udp 53=:1 -expose-udp 53=:2", "service 53 is exposed already"},
+		{"-invite I -name bob -listen-udp :9000=bob", `"bob" is not name:service`},
+		{"-invite I -name bob -relay-budget 14000", ""},
+		{"-invite I -name bob -relay-budget 1", "-relay-budget 1: at least 14000"},
 		{"", "-invite is missing"},
 		{"-login 7000", `-login: "7000" is not host:port`},
 		{"-login :0 -name bob", "-name is for a node"},
@@ -59,7 +64,10 @@ func FuzzFlags(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		var c config
-		for name, add := range map[string]func(string) error{"expose": c.addExposure, "listen": c.addEntrance} {
+		for name, add := range map[string]func(string) error{
+			"expose":     func(s string) error { return c.addExposure(s, exposure{}) },
+			"listen-udp": func(s string) error { return c.addEntrance(s, entrance{udp: true}) },
+		} {
 			if err := add(s); err != nil && strings.Contains(err.Error(), "\n") {
 				t.Errorf("-%s %q: error of several lines: %v", name, s, err)
 			}

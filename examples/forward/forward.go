@@ -22,8 +22,8 @@ type forwarder struct {
 	node *overlay.Node
 	log  *slog.Logger
 
-	accepted, failed, open atomic.Int64
-	wg                     sync.WaitGroup // of accept loops and connections
+	accepted, failed, open, dropped atomic.Int64
+	wg                              sync.WaitGroup // of accept loops and connections
 }
 
 // dialer finds the other side of an accepted connection.
@@ -86,25 +86,25 @@ func (f *forwarder) carry(ctx context.Context, in net.Conn, dial dialer) {
 	log.Debug("closed", "sent", sent, "received", received, "error", err)
 }
 
-// toLocal dials the local service that is exposed.
-func (f *forwarder) toLocal(address string) dialer {
+// toLocal dials the local service that is exposed; network is "tcp" or "udp".
+func (f *forwarder) toLocal(network, address string) dialer {
 	return func(ctx context.Context) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, dialPatience)
 		defer cancel()
 		var d net.Dialer
-		return d.DialContext(ctx, "tcp", address)
+		return d.DialContext(ctx, network, address)
 	}
 }
 
 // toPeer dials a service of another node. A node that can't be found may be rebooting:
 // it is tried again as long as the caller can be expected to wait. A node that refuses
 // has given its answer.
-func (f *forwarder) toPeer(address string) dialer {
+func (f *forwarder) toPeer(network, address string) dialer {
 	return func(ctx context.Context) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, dialPatience)
 		defer cancel()
 		for {
-			c, err := f.node.DialContext(ctx, "tcp", address)
+			c, err := f.node.DialContext(ctx, network, address)
 			again := errors.Is(err, overlay.ErrNotFound) || errors.Is(err, overlay.ErrUnavailable)
 			if !again || !pause(ctx, dialPause) {
 				return c, err
@@ -126,28 +126,46 @@ func pause(ctx context.Context, d time.Duration) bool {
 // wait returns when every accept loop and connection has ended.
 func (f *forwarder) wait() { f.wg.Wait() }
 
-// door is an entrance that is open.
+// door is an entrance that is open, of one of two kinds.
 type door struct {
 	listener net.Listener
+	packets  net.PacketConn
 	target   string
+}
+
+// at returns its address.
+func (d *door) at() string {
+	if d.packets != nil {
+		return d.packets.LocalAddr().String() + "/udp"
+	}
+	return d.listener.Addr().String()
 }
 
 func openDoors(ctx context.Context, entrances []entrance) ([]door, error) {
 	var doors []door
 	for _, e := range entrances {
 		var lc net.ListenConfig
-		l, err := lc.Listen(ctx, "tcp", e.address)
+		d, err := door{target: e.target}, error(nil)
+		if e.udp {
+			d.packets, err = lc.ListenPacket(ctx, "udp", e.address)
+		} else {
+			d.listener, err = lc.Listen(ctx, "tcp", e.address)
+		}
 		if err != nil {
 			closeDoors(doors)
 			return nil, err
 		}
-		doors = append(doors, door{l, e.target})
+		doors = append(doors, d)
 	}
 	return doors, nil
 }
 
 func closeDoors(doors []door) {
 	for _, d := range doors {
+		if d.packets != nil {
+			_ = d.packets.Close()
+			continue
+		}
 		_ = d.listener.Close() // closed twice at the end, which says nothing new
 	}
 }
@@ -158,9 +176,9 @@ type status struct {
 	Connections connections
 }
 
-// connections counts what was accepted, of it what runs now, and what found nobody at
-// the other side.
-type connections struct{ Accepted, Open, Failed int64 }
+// connections counts what was accepted, of it what runs now, what found nobody at the
+// other side, and datagrams that could not be carried.
+type connections struct{ Accepted, Open, Failed, Dropped int64 }
 
 // answerStatus prints the status on w when it is asked to, until its result is called.
 func (f *forwarder) answerStatus(w io.Writer) (stop func()) {
@@ -178,7 +196,7 @@ func (f *forwarder) answerStatus(w io.Writer) (stop func()) {
 				return
 			case <-asked:
 			}
-			line, err := json.Marshal(status{f.node.Status(), connections{f.accepted.Load(), f.open.Load(), f.failed.Load()}})
+			line, err := json.Marshal(status{f.node.Status(), connections{f.accepted.Load(), f.open.Load(), f.failed.Load(), f.dropped.Load()}})
 			if err != nil {
 				f.log.Error("status", "error", err)
 				continue

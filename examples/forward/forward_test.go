@@ -107,7 +107,7 @@ func newWorld(ctx context.Context, t *testing.T) *world {
 	w.login.expect(ctx, 0, "login server: ")
 	w.invite = w.login.expect(ctx, 1, "")
 	for i := range 5 {
-		w.others = append(w.others, w.node(fmt.Sprintf("n%d", i)))
+		w.others = append(w.others, w.node(fmt.Sprintf("n%d", i), "-relay-budget", "1000000000"))
 	}
 	w.startBob()
 	w.alice = w.node("alice", "-v", "-role", "node", "-listen", "127.0.0.1:0=bob:80")

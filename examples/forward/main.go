@@ -1,4 +1,4 @@
-// Forward carries TCP connections of programs that know nothing of the overlay: one node
+// Forward carries TCP connections and UDP datagrams of programs that know nothing of the overlay: one node
 // exposes a local service under its name, another one listens on a local port for it.
 //
 // A login server, which prints the invite as its only line of standard output:
@@ -11,7 +11,9 @@
 //	forward -invite INVITE -name alice -state alice -listen 127.0.0.1:9000=bob:80
 //	curl http://127.0.0.1:9000/
 //
-// -expose and -listen can be repeated and combined. A node with neither, with or without
+// -expose-udp and -listen-udp do the same for datagrams of up to 1100 bytes; who sends to
+// the port has a session of his own, until nothing has been said for two minutes. The
+// four can be repeated and combined. A node with neither, with or without
 // a name, serves others.
 //
 // What happens is told on standard output, a line each, beginning with "attached",
@@ -112,16 +114,18 @@ func runNode(ctx context.Context, c config, stdout, stderr io.Writer) error {
 	defer f.answerStatus(stderr)()
 
 	for _, e := range c.expose {
-		l, err := node.Listen("tcp", ":"+e.service)
-		if err != nil {
+		if err := f.expose(ctx, e); err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "exposing %s as %s:%s\n", e.target, node.Name(), e.service)
-		f.serve(ctx, l, f.toLocal(e.target))
+		fmt.Fprintf(stdout, "exposing %s as %s:%s%s\n", e.target, node.Name(), e.service, e.kind())
 	}
 	for _, d := range doors {
-		fmt.Fprintf(stdout, "listening on %s for %s\n", d.listener.Addr(), d.target)
-		f.serve(ctx, d.listener, f.toPeer(d.target))
+		fmt.Fprintf(stdout, "listening on %s for %s\n", d.at(), d.target)
+		if d.packets != nil {
+			f.servePackets(ctx, d.packets, f.toPeer("udp", d.target))
+		} else {
+			f.serve(ctx, d.listener, f.toPeer("tcp", d.target))
+		}
 	}
 
 	<-ctx.Done()
@@ -130,6 +134,22 @@ func runNode(ctx context.Context, c config, stdout, stderr io.Writer) error {
 	defer cancel()
 	err = node.Leave(leave) // ends what the node accepts and carries
 	f.wait()
+	return err
+}
+
+// expose takes what others dial.
+func (f *forwarder) expose(ctx context.Context, e exposure) error {
+	if e.udp {
+		pc, err := f.node.ListenPacket("udp", ":"+e.service)
+		if err == nil {
+			f.servePackets(ctx, pc, f.toLocal("udp", e.target))
+		}
+		return err
+	}
+	l, err := f.node.Listen("tcp", ":"+e.service)
+	if err == nil {
+		f.serve(ctx, l, f.toLocal("tcp", e.target))
+	}
 	return err
 }
 
@@ -146,6 +166,9 @@ func join(ctx context.Context, c config, log *slog.Logger) (*overlay.Node, func(
 	nodeOpts := []overlay.NodeOption{overlay.WithListenAddress(c.address), overlay.WithRole(c.role)}
 	if c.capacity > 0 {
 		nodeOpts = append(nodeOpts, overlay.WithCapacity(c.capacity))
+	}
+	if c.budget > 0 {
+		nodeOpts = append(nodeOpts, overlay.WithRelayBudget(c.budget))
 	}
 	if c.name == "" {
 		nodeOpts = append(nodeOpts, overlay.WithContributeOnly())
