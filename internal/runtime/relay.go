@@ -89,25 +89,29 @@ func (r *relay) carry(number uint64, run udp.Run) bool {
 	if f == nil {
 		return false
 	}
-	count := uint64(run.Count())
 	switch run.Addr {
 	case *f.addrs[0].Load():
 		run.Addr = *f.addrs[1].Load()
 	case *f.addrs[1].Load():
 		run.Addr = *f.addrs[0].Load()
 	default:
-		r.source.Add(count)
+		r.source.Add(uint64(run.Count()))
 		return true
 	}
-	r.packets.Add(count)
+	r.put(f, run)
+	return true
+}
+
+// put has a run of a channel go to its Addr.
+func (r *relay) put(f *forward, run udp.Run) {
+	r.packets.Add(uint64(run.Count()))
 	r.bytes.Add(uint64(len(run.Data)))
 	if r.budget != nil && !r.budget.pass(&f.share, run) {
-		return true
+		return
 	}
 	if r.out = append(r.out, run); len(r.out) == cap(r.out) {
 		r.flush()
 	}
-	return true
 }
 
 // flush sends what carry was given. It must come before the memory that it came in is
