@@ -29,6 +29,18 @@ func newRoute(a Addr) *route {
 	return &route{boxed: a, key: a.Key, text: string(a.Key[:])}
 }
 
+// routeKey returns the key of the peer that quic-go knows by an address: a *route, or what
+// a batchCarrier makes of it.
+func routeKey(a net.Addr) (key ident.Key) {
+	switch a := a.(type) {
+	case *route:
+		return a.key
+	case *net.UDPAddr:
+		copy(key[:], a.Zone)
+	}
+	return key
+}
+
 func (r *route) Network() string { return "overlay" }
 
 // String returns the key and nothing else: quic-go compares addresses by it, and would

@@ -109,11 +109,6 @@ func udpRoute(key ident.Key) *net.UDPAddr {
 	return &net.UDPAddr{IP: net.IP(key[:16:16]), Port: int(binary.BigEndian.Uint16(key[16:])), Zone: string(key[:])}
 }
 
-func routeKey(a *net.UDPAddr) (key ident.Key) {
-	copy(key[:], a.Zone)
-	return key
-}
-
 // parseControl reads how long packets are, 0 if there is one, and their ECN bits.
 func parseControl(oob []byte) (size int, ecn byte) {
 	for len(oob) >= unix.SizeofCmsghdr {

@@ -104,6 +104,11 @@ func TestSegmentationOffload(t *testing.T) {
 	if s := dialled.(*conn).link.conn.ConnectionState(); !s.GSO {
 		t.Error("quic-go does not use segmentation offload")
 	}
+	for conn, name := range map[*conn]string{dialled.(*conn): "bob", taken.(*conn): "alice"} {
+		if key := routeKey(conn.link.conn.RemoteAddr()); key != peer(name).Key {
+			t.Errorf("%s is at %x", name, key)
+		}
+	}
 	sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // 4 MiB
 	go func() {
 		_, _ = dialled.Write(sent[:len(sent)/2])
