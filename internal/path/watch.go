@@ -14,8 +14,8 @@ import (
 // is used from then on. A burst that needs no answer, such as QUIC's last acknowledgement,
 // is no reason to doubt, and while nothing is sent nothing is probed.
 //
-// Several good ways need one chooser: the end with the higher key keeps its way, the other
-// one follows it to where it speaks. Which channels there are is not decided here: a way
+// Several good ways need one chooser: the end with the higher key keeps its way as long as
+// no other one is clearly quicker (choice.go), the other end follows it to where it speaks. Which channels there are is not decided here: a way
 // whose probes are in vain is told to the core, which seeks another (PROTOCOL.md section 8).
 const (
 	// patienceMin and patienceMax bound the silence that raises a doubt. In between it is
@@ -117,6 +117,7 @@ func (c *Conn) watch(p *peer, now time.Duration) {
 	if p.doubtful(now) {
 		c.ask(p, now)
 	}
+	c.choose(p, now)
 	c.arm(p, p.patience()/2)
 }
 
@@ -206,7 +207,7 @@ func (c *Conn) hearing(w *way, now time.Duration) {
 		p.empty = 0
 	case a == nil, !a.good() && w.good():
 		c.move(p, w, now)
-	case !w.good() || p.asking || now-a.heard <= p.patience()/2:
+	case !w.good() || p.asking || now-a.heard <= p.patience()/2 || now < p.choice.settled:
 	case p.follows:
 		c.move(p, w, now)
 	default: // the peer has left this way: is it dead?

@@ -16,6 +16,7 @@ import (
 type hop struct {
 	addr  netip.AddrPort
 	delay time.Duration // from end to end
+	extra atomic.Int64  // more of it, in ns
 	dead  atomic.Bool
 	lost  [2]atomic.Bool // what end 0, or end 1, sends
 	drops atomic.Bool    // everything but probes and echoes
@@ -80,7 +81,7 @@ func (p *pair) carry(from int, to netip.AddrPort, packet []byte) {
 			b.Free()
 			return
 		}
-		time.AfterFunc(h.delay, func() {
+		time.AfterFunc(h.delay+time.Duration(h.extra.Load()), func() {
 			if h.dead.Load() || !p.ends[1-from].Receive(b, h.addr) {
 				b.Free()
 			}
@@ -235,7 +236,8 @@ func TestEndsFindTogether(t *testing.T) {
 }
 
 // While a conversation is answered, ends in a burst that needs no answer, or is idle, there
-// are no probes but the one of each end at the beginning of each way.
+// are no probes but the one of each end at the beginning of each way, and those by which
+// the end that chooses compares ways when something is said.
 func TestNoProbesWithoutDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, &hop{delay: 20 * ms}, &hop{delay: 20 * ms})
@@ -248,7 +250,7 @@ func TestNoProbesWithoutDoubt(t *testing.T) {
 			time.Sleep(25 * time.Second)
 		}
 		for i, h := range p.hops {
-			if h.n[0].Load() != 2 || h.n[1].Load() != 2 {
+			if h.n[0].Load() != 2+20 || h.n[1].Load() != 2+20 {
 				t.Errorf("hop %d: %d and %d probes and echoes", i, h.n[0].Load(), h.n[1].Load())
 			}
 		}

@@ -65,6 +65,7 @@ type peer struct {
 	gone   bool          // it was forgotten: nothing is done for it any more
 	lost   bool          // no way has answered: what was sent last is kept for the next one
 	recent recent
+	choice choice
 	timer  *time.Timer // runs Conn.tick; nil until first armed
 	armed  bool
 	due    time.Duration // of timer, while it is armed
