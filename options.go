@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/ada420b6/overlay/internal/cert"
+	"github.com/ada420b6/overlay/internal/runtime"
 )
 
 // Option configures New, and NewSimulation where its documentation says so.
@@ -229,7 +230,7 @@ func WithRelayBudget(bytesPerSecond int) NodeOption {
 
 // MinRelayBudget is the least that a relay may be limited to, in bytes a second. A node
 // that shall forward nothing joins WithRole(RoleNode).
-const MinRelayBudget = 14_000
+const MinRelayBudget = runtime.MinRelayBudget
 
 // maxRelayBudget is a terabyte: no limit.
 const maxRelayBudget = 1 << 40

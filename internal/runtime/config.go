@@ -70,7 +70,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("%w: a contribute-only node has no name, not %q", ErrConfig, c.Name)
 	case c.Role > core.RoleSupernode:
 		return c, fmt.Errorf("%w: role %d", ErrConfig, c.Role)
-	case c.RelayBudget < 0:
+	case c.RelayBudget != 0 && c.RelayBudget < MinRelayBudget:
 		return c, fmt.Errorf("%w: a relay budget of %d bytes a second", ErrConfig, c.RelayBudget)
 	case c.Slots > maxSlots:
 		return c, fmt.Errorf("%w: %d slots, at most %d", ErrConfig, c.Slots, maxSlots)
@@ -103,6 +103,10 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	return c, nil
 }
+
+// MinRelayBudget is the least that a relay may be limited to, in bytes a second: what one
+// channel should get.
+const MinRelayBudget = budgetShare
 
 // UserRelayBudget is what a user's machine forwards for others at most, in bytes a second:
 // 2 Mbit/s up and down, a tenth of an uplink of 20 Mbit/s, of which the user notices nothing.

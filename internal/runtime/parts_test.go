@@ -14,6 +14,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/ada420b6/overlay/internal/core"
 	"github.com/ada420b6/overlay/internal/ident"
 	"github.com/ada420b6/overlay/internal/path"
 	"github.com/ada420b6/overlay/internal/runtime/memnet"
@@ -234,9 +235,15 @@ func TestConfig(t *testing.T) {
 		"a bad name":          {Invite: invite, Name: "A b"},
 		"a bad role":          {Invite: invite, Name: "a", Role: 9},
 		"too many slots":      {Invite: invite, Name: "a", Slots: maxSlots + 1},
+		"too small a budget":  {Invite: invite, Name: "a", RelayBudget: MinRelayBudget - 1},
 	} {
 		if n, err := Start(t.Context(), c); !errors.Is(err, ErrConfig) {
 			t.Errorf("%s: %v, %v", what, n, err)
+		}
+	}
+	for role, want := range map[core.Role]int64{core.RoleAuto: UserRelayBudget, core.RoleNode: UserRelayBudget, core.RoleSupernode: 0} {
+		if c, err := (Config{Invite: invite, Name: "a", Role: role}).withDefaults(); err != nil || c.RelayBudget != want {
+			t.Errorf("role %d has a relay budget of %d, want %d: %v", role, c.RelayBudget, want, err)
 		}
 	}
 }
