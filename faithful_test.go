@@ -160,10 +160,10 @@ func real(t *testing.T, p *reboots) (o outcome) {
 	r := rand.New(rand.NewPCG(1, 2))
 	begin := time.Now()
 	for _, up := range starts(r, p) {
-		time.Sleep(time.Until(begin.Add(up.when)))
+		until(begin.Add(up.when))
 		join(up.node)
 	}
-	time.Sleep(time.Until(begin.Add(p.starts + p.calm)))
+	until(begin.Add(p.starts + p.calm))
 	if err := login.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -193,12 +193,12 @@ func real(t *testing.T, p *reboots) (o outcome) {
 				mu.Unlock()
 				work.Go(func() {
 					_ = n.Close()
-					time.Sleep(time.Until(begin.Add(now + p.down[i])))
+					until(begin.Add(now + p.down[i]))
 					join(i)
 				})
 			}
 		}
-		time.Sleep(time.Until(begin.Add(now + tick)))
+		until(begin.Add(now + tick))
 		gone := -p.away(now + tick)
 		mu.Lock()
 		for _, n := range nodes {
@@ -228,6 +228,9 @@ func real(t *testing.T, p *reboots) (o outcome) {
 	work.Wait()
 	return o
 }
+
+// until waits for a moment of the schedule: this is an experiment in real time.
+func until(moment time.Time) { <-time.After(time.Until(moment)) }
 
 type start struct {
 	node int
