@@ -66,7 +66,7 @@ func plain(b *testing.B) (client, server *quic.Conn) {
 // plain quic-go on the same loopback, turn by turn, and reports the ratio.
 func BenchmarkRelayedStream(b *testing.B) {
 	const chunk = 8 << 20
-	_, nodes := network(b, 8)
+	_, nodes := network(b, 8, overlay.WithRelayedOnly())
 	from, to := ordinary(b, nodes)
 	l, err := to.Listen("tcp", ":bench")
 	if err != nil {
@@ -132,7 +132,7 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 // and one over plain quic-go on the same loopback, turn by turn, and reports the ratio of
 // the round trips.
 func BenchmarkRelayedDatagram(b *testing.B) {
-	_, nodes := network(b, 8)
+	_, nodes := network(b, 8, overlay.WithRelayedOnly())
 	from, to := ordinary(b, nodes)
 	pc, err := to.ListenPacket("udp", ":bench")
 	if err != nil {

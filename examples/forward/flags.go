@@ -19,7 +19,8 @@ type config struct {
 	state    string
 	address  string
 	role     overlay.Role
-	capacity int // 0: the library's default
+	capacity int  // 0: the library's default
+	relayed  bool // all conversations go through relays
 	verbose  bool
 	expose   []exposure
 	listen   []entrance
@@ -50,6 +51,7 @@ func parse(args []string, usage io.Writer) (config, error) {
 	fs.StringVar(&c.address, "address", ":0", "the node's UDP socket, `host:port`")
 	fs.Func("role", "`auto`, node or supernode (default auto)", c.setRole)
 	fs.IntVar(&c.capacity, "capacity", 0, "hold at most this `number` of nodes while serving (default 1600)")
+	fs.BoolVar(&c.relayed, "relayed", false, "tell no peer this machine's addresses: everything goes through relays")
 	fs.BoolVar(&c.verbose, "v", false, "log everything to standard error")
 	fs.Func("expose", "`service=host:port`: others reach this local address as NAME:service; repeatable", c.addExposure)
 	fs.Func("listen", "`host:port=name:service`: this local address leads to a service of a node; repeatable", c.addEntrance)
@@ -71,7 +73,7 @@ func parse(args []string, usage io.Writer) (config, error) {
 // check finds flags that do not go together.
 func (c *config) check(set map[string]bool) error {
 	if set["login"] {
-		for _, f := range []string{"invite", "name", "address", "role", "capacity", "expose", "listen"} {
+		for _, f := range []string{"invite", "name", "address", "role", "capacity", "relayed", "expose", "listen"} {
 			if set[f] {
 				return fmt.Errorf("-%s is for a node, -login for a login server: start two processes", f)
 			}

@@ -147,6 +147,9 @@ func join(ctx context.Context, c config, log *slog.Logger) (*overlay.Node, func(
 	if c.capacity > 0 {
 		nodeOpts = append(nodeOpts, overlay.WithCapacity(c.capacity))
 	}
+	if c.relayed {
+		nodeOpts = append(nodeOpts, overlay.WithRelayedOnly())
+	}
 	if c.name == "" {
 		nodeOpts = append(nodeOpts, overlay.WithContributeOnly())
 	}

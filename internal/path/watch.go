@@ -2,6 +2,7 @@ package path
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"time"
 )
 
@@ -140,7 +141,7 @@ func (c *Conn) ask(p *peer, now time.Duration) {
 
 // probe begins to ask whether a way works, unless that is being asked.
 func (c *Conn) probe(w *way, now time.Duration) {
-	if w.tries > 0 || w.over {
+	if w.tries > 0 || w.over || w.dead && !w.relayed() {
 		return
 	}
 	w.nonce, w.asked = rand.Uint64()&^0xff, now
@@ -152,7 +153,7 @@ func (c *Conn) probeAgain(w *way, now time.Duration) {
 	w.sent = now
 	step := max(probeEvery, w.rtt)
 	w.again = now + step + rand.N(step/4)
-	c.control(w, kindProbe, w.nonce|uint64(w.tries))
+	c.control(w, *w.addr.Load(), kindProbe, w.nonce|uint64(w.tries))
 	c.arm(w.to, w.again-now)
 }
 
@@ -188,7 +189,7 @@ func (c *Conn) hearing(w *way, now time.Duration) {
 	defer p.mu.Unlock()
 	p.used = now
 	c.alive(w, now)
-	p.pause, p.wantAt = wantMin, 0
+	p.rest, p.wantAt = wantMin, 0
 	a := p.active
 	switch {
 	case w == a:
@@ -196,6 +197,8 @@ func (c *Conn) hearing(w *way, now time.Duration) {
 		p.empty = 0
 	case a == nil, !a.good() && w.good():
 		c.move(p, w, now)
+	case !w.relayed() && a.relayed() && w.good():
+		p.use(w)
 	case !w.good() || p.asking || now-a.heard <= p.patience()/2:
 	case p.follows:
 		c.move(p, w, now)
@@ -214,8 +217,8 @@ func (c *Conn) alive(w *way, now time.Duration) {
 	w.dead, w.fresh = false, false
 }
 
-// answer handles a probe or an echo.
-func (c *Conn) answer(w *way, payload []byte, now time.Duration) {
+// answer handles a probe or an echo that came from an address.
+func (c *Conn) answer(w *way, payload []byte, from netip.AddrPort, now time.Duration) {
 	p := w.to
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -224,7 +227,10 @@ func (c *Conn) answer(w *way, payload []byte, now time.Duration) {
 	case !ok, payload[0] == kindEcho && (w.tries == 0 || nonce&^0xff != w.nonce):
 		c.n.probe.Add(1)
 	case payload[0] == kindProbe:
-		c.control(w, kindEcho, nonce)
+		c.control(w, from, kindEcho, nonce)
+		if !w.relayed() {
+			c.probed(w, from, now)
+		}
 	default:
 		switch uint8(nonce) {
 		case w.tries:
@@ -236,6 +242,11 @@ func (c *Conn) answer(w *way, payload []byte, now time.Duration) {
 		w.tries = 0
 		if w == p.active {
 			c.echoed(p, now)
+		}
+		if !w.relayed() {
+			c.confirmed(w, now)
+		} else {
+			c.seekDirect(p, now)
 		}
 	}
 }
@@ -252,6 +263,11 @@ func (c *Conn) echoed(p *peer, now time.Duration) {
 	}
 	if b := p.best(p.active); b != nil && b.good() {
 		p.empty = 0
+		if w := p.active; !w.relayed() { // only for want of another, from now on
+			w.over, w.tries = true, 0
+			c.died(w, now)
+			return
+		}
 		c.move(p, b, now)
 		return
 	}
@@ -296,6 +312,7 @@ func (c *Conn) tick(p *peer) {
 			c.arm(p, w.again-now)
 		}
 	}
+	c.directDue(p, now)
 	if p.lost || p.active == nil {
 		c.seek(p, now)
 		return
@@ -323,6 +340,10 @@ func (c *Conn) vain(w *way, now time.Duration) {
 		return
 	}
 	w.dead = true
+	if !w.relayed() {
+		c.died(w, now)
+		return
+	}
 	c.silent(w.to.key, w.channel, w.via)
 }
 
@@ -368,8 +389,8 @@ func (c *Conn) want(p *peer, now time.Duration) bool {
 	if now < p.wantAt {
 		return false
 	}
-	p.wantAt = now + p.pause
-	p.pause = min(2*p.pause, wantMax)
+	p.wantAt = now + p.rest
+	p.rest = min(2*p.rest, wantMax)
 	c.wanted(p.key)
 	return true
 }

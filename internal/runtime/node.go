@@ -151,7 +151,7 @@ func (n *Node) begin(ctx context.Context, had *stored) {
 		MaxSessions: maxSessions(n.config.Slots, &policy),
 	})
 	l.env = core.Env{Policy: &policy, Book: book, Cache: make([]core.CacheEntry, min(policy.HostCache, MaxCache))}
-	n.paths = path.New(path.Config{Self: n.keys.Session(), Name: n.config.Name, Send: l.socket.send, Wanted: n.wanted, Silent: n.silent, Secret: n.secret})
+	n.paths = path.New(path.Config{Self: n.keys.Session(), Name: n.config.Name, Send: l.socket.send, Wanted: n.wanted, Silent: n.silent, Secret: n.secret, Local: n.local()})
 	l.socket.paths = n.paths
 
 	var first netip.AddrPort

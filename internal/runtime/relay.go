@@ -85,15 +85,20 @@ func (r *relay) carry(packet []byte, from netip.AddrPort) bool {
 	if f == nil {
 		return false
 	}
+	to := from
 	switch from {
 	case *f.addrs[0].Load():
-		r.send(*f.addrs[1].Load(), packet)
+		to = *f.addrs[1].Load()
 	case *f.addrs[1].Load():
-		r.send(*f.addrs[0].Load(), packet)
+		to = *f.addrs[0].Load()
 	default:
 		r.source.Add(1)
 		return true
 	}
+	if path.Mirror(packet, from) { // a question to the relay itself
+		to = from
+	}
+	r.send(to, packet)
 	r.packets.Add(1)
 	r.bytes.Add(uint64(len(packet)))
 	return true

@@ -70,7 +70,7 @@ func TestConversationSurvivesRelay(t *testing.T) {
 		for _, name := range []string{"s0", "s1", "s2", "s3"} {
 			w.start(name, func(c *runtime.Config) { c.Role = core.RoleSupernode })
 		}
-		a := w.start("a", func(c *runtime.Config) { c.Role = core.RoleNode })
+		a := w.start("a", func(c *runtime.Config) { c.Role, c.RelayedOnly = core.RoleNode, true })
 		b := w.start("b", func(c *runtime.Config) { c.Role = core.RoleNode })
 		w.attached(a, time.Minute)
 		w.attached(b, time.Minute)
