@@ -23,9 +23,10 @@ import (
 // died.
 const (
 	// offerEvery is the time until an offer that was not answered is sent again, and a
-	// round trip more; offerTries how many are sent.
+	// round trip more; it doubles. offerTries is how many are sent: the other end has 1.5 s
+	// to know who this one is, and where it is itself.
 	offerEvery = 100 * time.Millisecond
-	offerTries = 3
+	offerTries = 4
 	// sightFor is for how long a relay's word on this node's own address is believed, and
 	// sightWait how long it is waited for.
 	sightFor  = 10 * time.Second
@@ -124,6 +125,9 @@ func (c *Conn) Proven(key ident.Key) {
 	if !p.known {
 		p.known = true
 		c.seekDirect(p, c.now())
+		if p.held != nil {
+			c.arm(p, 0)
+		}
 	}
 }
 
@@ -256,8 +260,8 @@ func (c *Conn) proceed(a *attempt, now time.Duration) {
 			c.finish(a, now)
 			return
 		}
+		a.next = now + w.rtt + offerEvery<<a.offers
 		a.offers++
-		a.next = now + w.rtt + offerEvery
 		c.sendOffer(w, kindOffer, a.channel)
 	case a.begun == 0, now >= a.begun+punchFor:
 		c.finish(a, now)

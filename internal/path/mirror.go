@@ -101,7 +101,9 @@ func (c *Conn) lookAll(p *peer, now time.Duration) {
 	p.looked = now
 	for _, w := range p.ways {
 		if w.relayed() && w.via != p.key && w.good() {
-			w.mirror = rand.Uint64() | 1
+			if w.mirror == 0 {
+				w.mirror = rand.Uint64() | 1
+			}
 			c.lookIn(w, w.mirror)
 		}
 	}

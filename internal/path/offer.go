@@ -188,7 +188,7 @@ func (c *Conn) offered(w *way, payload []byte, now time.Duration) {
 	}
 	if !a.named { // a punch may have overtaken the answer
 		a.named, a.rounds = true, 0
-		a.name(at, p.loopback())
+		c.name(a, at)
 		c.punching(a, now)
 	}
 }
@@ -212,7 +212,7 @@ func (c *Conn) answerOffer(p *peer, now time.Duration) {
 		}
 		c.attempts.end(a.unused())
 		a = &attempt{to: p, channel: channel}
-		a.name(at, p.loopback())
+		c.name(a, at)
 		a.begun = now + w.rtt/2
 		a.next = a.begun
 		p.attempt, p.replied = a, now
@@ -222,9 +222,13 @@ func (c *Conn) answerOffer(p *peer, now time.Duration) {
 	c.sendOffer(w, kindAnswer, channel)
 }
 
-// name enters the addresses that the peer has named.
-func (a *attempt) name(at []netip.AddrPort, loopback bool) {
+// name enters the addresses that the peer has named. In two homes the machines often have
+// the same.
+func (c *Conn) name(a *attempt, at []netip.AddrPort) {
+	own := c.own()
 	for _, x := range at {
-		a.add(x, loopback)
+		if !slices.Contains(own, x) {
+			a.add(x, a.to.loopback())
+		}
 	}
 }
