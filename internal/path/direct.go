@@ -37,7 +37,8 @@ const (
 	punchEvery  = 200 * time.Millisecond
 	punchRounds = 2
 	punchFor    = punchEvery + 750*time.Millisecond
-	// retryAfter is the time between the first attempt and the second.
+	// maxRow is how many attempts are made in a row, retryAfter the time between them.
+	maxRow     = 2
 	retryAfter = 2 * time.Second
 	// keepEvery is how long a direct way may be silent before it is probed, up to a
 	// quarter more: NATs that forget a binding after 30 s have had two packets by then.
@@ -291,7 +292,7 @@ func (c *Conn) finished(p *peer, now time.Duration) {
 	switch {
 	case p.follows:
 		return
-	case p.tried < 2:
+	case p.tried < maxRow:
 		p.at = now + retryAfter
 	case p.lived != 0:
 		p.pause = min(2*p.pause, renewMax)

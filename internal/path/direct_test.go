@@ -238,6 +238,26 @@ func TestNATReboots(t *testing.T) {
 	}
 }
 
+// What is lost of the first attempt, all of it, the second one makes good, with the one
+// packet that each end has left.
+func TestSecondAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newCountry(t, [2][]*nat{{home("12.1.0.9")}, {home("12.2.0.9")}})
+		x.broken = true
+		x.start()
+		defer x.close()
+		if _, ok := x.direct(1500 * ms); ok {
+			t.Fatal("direct through nothing")
+		}
+		x.mu.Lock()
+		x.broken = false
+		x.mu.Unlock()
+		if took, ok := x.direct(5 * time.Second); !ok {
+			t.Errorf("not direct after %v more", took)
+		}
+	})
+}
+
 // Addresses are told to whom QUIC has proven, and by whom the owner lets tell them.
 func TestAddressesAreNotTold(t *testing.T) {
 	for _, quiet := range []string{"a stranger", "relayed only, who leads", "relayed only, who follows"} {
@@ -249,18 +269,16 @@ func TestAddressesAreNotTold(t *testing.T) {
 					told++
 				}
 			}
-			x.start()
-			defer x.close()
 			switch {
 			case quiet == "a stranger":
-				for end, r := range x.ends {
-					r.peers[x.keys[1-end]].known = false
-				}
+				x.unknown = true
 			case strings.HasSuffix(quiet, "leads"):
-				x.ends[1].own = nil
+				x.relayed[1] = true
 			default:
-				x.ends[0].own = nil
+				x.relayed[0] = true
 			}
+			x.start()
+			defer x.close()
 			<-time.After(20 * time.Second)
 			synctest.Wait()
 			most := 0

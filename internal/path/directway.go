@@ -99,8 +99,12 @@ func (c *Conn) died(w *way, now time.Duration) {
 			c.move(p, b, now)
 		}
 	}
-	if w.fresh { // the other end has not proven it
+	switch {
+	case w.fresh: // the other end has not proven it
 		c.finished(p, now)
+		return
+	case w.over: // it carries small packets only, and so would the next one: no offer is made, nor answered
+		p.tried, p.at = maxRow, 0
 		return
 	}
 	if now-p.lived < renewMax {

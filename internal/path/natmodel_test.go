@@ -94,6 +94,9 @@ type country struct {
 	mu       sync.Mutex
 	seen     [2][2]netip.AddrPort // by relay: where its ends' sessions are
 	broken   bool                 // nothing goes but by a relay
+	relayed  [2]bool              // these ends tell no addresses
+	unknown  bool                 // QUIC has proven nobody
+	narrow   bool                 // nothing but probes does
 	received map[netip.AddrPort]int
 	tap      func(from, to netip.AddrPort, packet []byte)
 }
@@ -123,18 +126,23 @@ func newCountry(t *testing.T, behind [2][]*nat) *country {
 func (x *country) start() {
 	for i := range x.ends {
 		r := &rig{}
-		r.Conn = New(Config{
+		c := Config{
 			Self: x.keys[i], Send: func(to netip.AddrPort, b []byte) { x.carry(i, to, b) },
 			Wanted: r.want, Silent: r.fallSilent, Secret: secretOf(x.keys[i]),
-			Local: func() []netip.AddrPort { return []netip.AddrPort{x.hosts[i]} },
-		})
+		}
+		if !x.relayed[i] {
+			c.Local = func() []netip.AddrPort { return []netip.AddrPort{x.hosts[i]} }
+		}
+		r.Conn = New(c)
 		x.ends[i] = r
 	}
 	for r := range x.relays {
 		x.attach(r)
 	}
 	for end, r := range x.ends {
-		r.Proven(x.keys[1-end])
+		if !x.unknown {
+			r.Proven(x.keys[1-end])
+		}
 	}
 }
 
@@ -194,7 +202,7 @@ func (x *country) route(from, to netip.AddrPort, packet []byte) {
 			return
 		}
 	}
-	if x.broken && from.Addr() != x.relays[0].Addr() && from.Addr() != x.relays[1].Addr() {
+	if (x.broken || x.narrow && !isControl(packet[HeaderSize:]) && !isPunch(packet[HeaderSize:])) && from.Addr() != x.relays[0].Addr() && from.Addr() != x.relays[1].Addr() {
 		return
 	}
 	for end := range x.hosts {

@@ -65,20 +65,25 @@ func appendOffer(k *macKey, from ident.Key, kind byte, channel uint64, at []neti
 	if a == nil {
 		return nil
 	}
-	plain := binary.BigEndian.AppendUint64(nil, channel)
-	plain = append(plain, byte(len(at)))
-	for _, x := range at {
-		if raw := x.Addr().As16(); x.Addr().Is4() {
-			plain = append(append(plain, 4), raw[12:]...)
-		} else {
-			plain = append(append(plain, 6), raw[:]...)
-		}
-		plain = binary.BigEndian.AppendUint16(plain, x.Port())
-	}
 	b := make([]byte, offerHead, offerMax)
 	b[0] = kind
 	_, _ = cryptorand.Read(b[1:]) // never fails
-	return a.Seal(b, b[1:offerHead], plain, bound(kind, from))
+	return a.Seal(b, b[1:offerHead], appendNamed(nil, channel, at), bound(kind, from))
+}
+
+// appendNamed writes what is sealed.
+func appendNamed(b []byte, channel uint64, at []netip.AddrPort) []byte {
+	b = binary.BigEndian.AppendUint64(b, channel)
+	b = append(b, byte(len(at)))
+	for _, x := range at {
+		if raw := x.Addr().As16(); x.Addr().Is4() {
+			b = append(append(b, 4), raw[12:]...)
+		} else {
+			b = append(append(b, 6), raw[:]...)
+		}
+		b = binary.BigEndian.AppendUint16(b, x.Port())
+	}
+	return b
 }
 
 // parseOffer opens what from has sealed. A channel is never 0.
@@ -91,6 +96,11 @@ func parseOffer(k *macKey, from ident.Key, payload []byte) (channel uint64, at [
 	if err != nil {
 		return 0, nil, false
 	}
+	return parseNamed(b)
+}
+
+// parseNamed reads what was sealed, at least 9 bytes.
+func parseNamed(b []byte) (channel uint64, at []netip.AddrPort, ok bool) {
 	channel, count := binary.BigEndian.Uint64(b), int(b[8])
 	b = b[9:]
 	for ; count > 0 && len(b) >= 7 && len(at) < maxCandidates; count-- {
@@ -100,7 +110,7 @@ func parseOffer(k *macKey, from ident.Key, payload []byte) (channel uint64, at [
 		case b[0] == 4:
 			ip = netip.AddrFrom4([4]byte(b[1:]))
 		case b[0] == 6 && len(b) >= 19:
-			size, ip = 19, netip.AddrFrom16([16]byte(b[1:])).Unmap()
+			size, ip = 19, netip.AddrFrom16([16]byte(b[1:]))
 		default:
 			return 0, nil, false
 		}
@@ -174,7 +184,7 @@ func (c *Conn) offered(w *way, payload []byte, now time.Duration) {
 		return
 	}
 	if payload[0] == kindOffer {
-		if p.follows {
+		if p.follows && p.tried == 0 {
 			p.held = append(p.held[:0], payload...)
 			c.arm(p, 0)
 		}

@@ -197,8 +197,6 @@ func (c *Conn) hearing(w *way, now time.Duration) {
 		p.empty = 0
 	case a == nil, !a.good() && w.good():
 		c.move(p, w, now)
-	case !w.relayed() && a.relayed() && w.good():
-		p.use(w)
 	case !w.good() || p.asking || now-a.heard <= p.patience()/2:
 	case p.follows:
 		c.move(p, w, now)
@@ -226,6 +224,7 @@ func (c *Conn) answer(w *way, payload []byte, from netip.AddrPort, now time.Dura
 	switch {
 	case !ok, payload[0] == kindEcho && (w.tries == 0 || nonce&^0xff != w.nonce):
 		c.n.probe.Add(1)
+	case payload[0] == kindProbe && w.over && !w.relayed(): // the other end shall leave it as well
 	case payload[0] == kindProbe:
 		c.control(w, from, kindEcho, nonce)
 		if !w.relayed() {
