@@ -94,6 +94,7 @@ type country struct {
 	mu       sync.Mutex
 	seen     [2][2]netip.AddrPort // by relay: where its ends' sessions are
 	broken   bool                 // nothing goes but by a relay
+	dead     [2]bool              // relays that forward nothing
 	relayed  [2]bool              // these ends tell no addresses
 	unknown  bool                 // QUIC has proven nobody
 	narrow   bool                 // nothing but probes does
@@ -228,6 +229,9 @@ func (x *country) inward(end int, from, to netip.AddrPort) (netip.AddrPort, bool
 }
 
 func (x *country) relay(r int, from netip.AddrPort, packet []byte) {
+	if x.dead[r] {
+		return
+	}
 	for end := range x.ends {
 		if x.seen[r][end] != from || binary.BigEndian.Uint64(packet[1:]) != uint64(r+1) {
 			continue
