@@ -68,8 +68,11 @@ func (c *Conn) probed(w *way, from netip.AddrPort, now time.Duration) {
 	if w.to.follows {
 		w.addr.Store(&from)
 	}
-	if w.fresh {
+	switch {
+	case w.fresh:
 		c.confirmed(w, now)
+	case w.dead: // it has come back, this way at least
+		c.probeFirst(w, now)
 	}
 }
 
@@ -87,8 +90,13 @@ func (c *Conn) confirmed(w *way, now time.Duration) {
 }
 
 // quietTo returns until when a direct way may be left alone: who has probed it has kept it
-// open for both ends.
-func (w *way) quietTo() time.Duration { return max(w.heard, w.nudged) + w.keep }
+// open for both ends. An end that has left it and could come back finds out by itself.
+func (w *way) quietTo() time.Duration {
+	if w.to.active != w {
+		return w.heard + w.keep
+	}
+	return max(w.heard, w.nudged) + w.keep
+}
 
 // died seeks a direct way in place of one that does not work any more. What the relays
 // said of this node's own address may have changed with it.

@@ -139,9 +139,16 @@ func (c *Conn) ask(p *peer, now time.Duration) {
 	}
 }
 
-// probe begins to ask whether a way works, unless that is being asked.
+// probe begins to ask whether a way works, unless that is being asked. A direct way that
+// does not is left alone: its address may be somebody else's by now.
 func (c *Conn) probe(w *way, now time.Duration) {
-	if w.tries > 0 || w.over || w.dead && !w.relayed() {
+	if !w.dead || w.relayed() {
+		c.probeFirst(w, now)
+	}
+}
+
+func (c *Conn) probeFirst(w *way, now time.Duration) {
+	if w.tries > 0 || w.over {
 		return
 	}
 	w.nonce, w.asked = rand.Uint64()&^0xff, now
@@ -338,9 +345,12 @@ func (c *Conn) vain(w *way, now time.Duration) {
 	if w.heard > w.asked { // it carries, at least this way
 		return
 	}
+	was := w.dead
 	w.dead = true
 	if !w.relayed() {
-		c.died(w, now)
+		if !was {
+			c.died(w, now)
+		}
 		return
 	}
 	c.silent(w.to.key, w.channel, w.via)
