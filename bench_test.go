@@ -65,9 +65,30 @@ func plain(b *testing.B) (client, server *quic.Conn) {
 // BenchmarkRelayedStream moves 8 MiB between two nodes through their relay, and over
 // plain quic-go on the same loopback, turn by turn, and reports the ratio.
 func BenchmarkRelayedStream(b *testing.B) {
-	const chunk = 8 << 20
 	_, nodes := network(b, 8, overlay.WithRelayedOnly())
 	from, to := ordinary(b, nodes)
+	benchStream(b, from, to, func() {})
+}
+
+// BenchmarkDirectStream does the same when they have left the relay.
+func BenchmarkDirectStream(b *testing.B) {
+	_, nodes := network(b, 8)
+	from, to := ordinary(b, nodes)
+	benchStream(b, from, to, func() { direct(b, from, to) })
+}
+
+// direct waits until two nodes reach each other without a relay.
+func direct(tb testing.TB, from, to *overlay.Node) {
+	tb.Helper()
+	for begun := time.Now(); from.Status().Direct == 0 || to.Status().Direct == 0; <-time.After(10 * time.Millisecond) {
+		if time.Since(begun) > 30*time.Second {
+			tb.Fatal("not direct")
+		}
+	}
+}
+
+func benchStream(b *testing.B, from, to *overlay.Node, ready func()) {
+	const chunk = 8 << 20
 	l, err := to.Listen("tcp", ":bench")
 	if err != nil {
 		b.Fatal(err)
@@ -96,6 +117,7 @@ func BenchmarkRelayedStream(b *testing.B) {
 		b.Fatal(err)
 	}
 	move(b, conn, taken, chunk) // both past their slow start
+	ready()
 	move(b, ps, pr, chunk)
 	var ours, theirs time.Duration
 	for b.Loop() {

@@ -3,10 +3,13 @@ package path
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ada420b6/overlay/internal/ident"
 )
 
 // punchable tells which pairs of NATs can be punched without guessing ports, by what RFC
@@ -233,6 +236,71 @@ func TestNATReboots(t *testing.T) {
 			}
 			if took, ok := x.direct(5 * time.Second); !ok {
 				t.Errorf("not direct again after %v", took)
+			}
+		})
+	}
+}
+
+// When the direct way and all relays die at once, as when a NAT gets another address, an end
+// that says little, ever more rarely, asks for another way soon; and one that only listens
+// finds out and tells that its channels are silent, so that its sessions are looked after.
+func TestAllWaysDie(t *testing.T) {
+	for i := range 20 {
+		end := i % 2
+		inCountry(t, [2][]*nat{{home("12.1.0.9")}, {home("12.2.0.9")}}, func(t *testing.T, x *country) {
+			if _, ok := x.direct(2 * time.Second); !ok {
+				t.Fatal("not direct")
+			}
+			x.asks(end)
+			x.asks(1 - end)
+			x.mu.Lock()
+			x.broken, x.dead = true, [2]bool{true, true}
+			x.mu.Unlock()
+			begun := time.Now()
+			for pause := 100 * ms; time.Since(begun) < 6*time.Second; pause *= 2 {
+				x.ends[end].write(t, x.keys[1-end], "@ping")
+				<-time.After(pause)
+				x.endSilent(end)
+			}
+			<-time.After(10 * time.Second)
+			synctest.Wait()
+			speaker, listener := x.ends[end], x.ends[1-end]
+			if len(speaker.wanted) == 0 || len(speaker.silent) < 2 {
+				t.Errorf("end %d speaks: %d wishes, silent %v", end, len(speaker.wanted), speaker.silent)
+			}
+			if len(listener.silent) < 2 {
+				t.Errorf("end %d listens: silent %v", 1-end, listener.silent)
+			}
+		})
+	}
+}
+
+// endSilent ends the channels that an end has told are silent, as the core does.
+func (x *country) endSilent(end int) {
+	r := x.ends[end]
+	r.mu.Lock()
+	silent := slices.Clone(r.silent)
+	r.mu.Unlock()
+	for _, channel := range silent {
+		r.Over(channel, ident.Key{100, byte(channel - 1)})
+	}
+}
+
+// An end that takes the direct way for dead, which it is not, finds back to it, since the
+// other one keeps it open.
+func TestDeadWayComesBack(t *testing.T) {
+	for end := range 2 {
+		inCountry(t, [2][]*nat{{home("12.1.0.9")}, {home("12.2.0.9")}}, func(t *testing.T, x *country) {
+			if _, ok := x.direct(2 * time.Second); !ok {
+				t.Fatal("not direct")
+			}
+			p := x.ends[end].peers[x.keys[1-end]]
+			p.mu.Lock()
+			p.direct.dead = true
+			p.use(p.best(p.direct))
+			p.mu.Unlock()
+			if took, ok := x.direct(2 * keepEvery); !ok {
+				t.Errorf("end %d does not come back in %v", end, took)
 			}
 		})
 	}

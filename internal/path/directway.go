@@ -102,7 +102,7 @@ func (w *way) quietTo() time.Duration {
 // said of this node's own address may have changed with it.
 func (c *Conn) died(w *way, now time.Duration) {
 	p := w.to
-	if p.active == w {
+	if p.active == w && !p.asking { // else all ways are being asked already
 		if b := p.best(w); b != nil && b.good() {
 			c.move(p, b, now)
 		}
@@ -123,6 +123,11 @@ func (c *Conn) died(w *way, now time.Duration) {
 	p.tried, p.at = 0, 0
 	if !p.follows {
 		p.at = now + p.pause
+	}
+	for _, x := range p.ways { // what has cut it may have cut them as well
+		if x.relayed() {
+			c.probe(x, now)
+		}
 	}
 	c.lookAll(p, now)
 	c.armDirect(p, now)

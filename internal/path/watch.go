@@ -74,7 +74,7 @@ func (c *Conn) sending(p *peer, now time.Duration) *way {
 		return nil
 	}
 	p.used = now
-	if p.active == nil || p.lost {
+	if p.active == nil || p.lost || p.active.dead {
 		c.want(p, now)
 	}
 	// What was sent long before, and needed no answer, says nothing of the way now.

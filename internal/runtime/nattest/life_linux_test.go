@@ -49,12 +49,13 @@ func (w *world) talk(a, b *end) net.Conn {
 
 // mustEcho says something every 20 ms until it comes back for some time, or has come back
 // again after a silence, and returns the longest time that took.
-func mustEcho(t *testing.T, c net.Conn, d time.Duration) (longest time.Duration) {
+func mustEcho(a, b *end, c net.Conn, d time.Duration) (longest time.Duration) {
+	t := a.t
 	t.Helper()
 	for begun := time.Now(); time.Since(begun) < d; <-time.After(20 * time.Millisecond) {
 		took, err := echoes(c, 2*patience)
 		if err != nil {
-			t.Fatalf("nothing comes back: %v", err)
+			t.Fatalf("nothing comes back: %v\n%+v\n%+v", err, a.node.Status(), b.node.Status())
 		}
 		longest = max(longest, took)
 	}
@@ -69,7 +70,7 @@ func TestNATForgets(t *testing.T) {
 		s.routers[0].sh("sysctl -qw net.netfilter.nf_conntrack_udp_timeout=30 net.netfilter.nf_conntrack_udp_timeout_stream=30")
 	})
 	<-time.After(40 * time.Second)
-	took := mustEcho(t, c, time.Second)
+	took := mustEcho(a, b, c, time.Second)
 	t.Logf("after 40 s: answers within %v", took)
 	if !a.node.Reaches(b.node.Key()) || !b.node.Reaches(a.node.Key()) {
 		t.Error("the direct way was lost")
@@ -92,7 +93,7 @@ table ip blocked {
 }
 `, sites[0].public, sites[1].public)
 	w.net.nft(block)
-	t.Logf("blocked: answers within %v", mustEcho(t, c, 2*time.Second))
+	t.Logf("blocked: answers within %v", mustEcho(a, b, c, 2*time.Second))
 	if a.node.Reaches(b.node.Key()) {
 		t.Error("a way that is blocked is used")
 	}
@@ -102,7 +103,7 @@ table ip blocked {
 		t.Fatalf("not direct again after %v", took)
 	}
 	t.Logf("direct again after %v", took)
-	mustEcho(t, c, time.Second)
+	mustEcho(a, b, c, time.Second)
 }
 
 // A router that reboots and has another address then breaks every way. The conversation
@@ -113,13 +114,13 @@ func TestNATReboots(t *testing.T) {
 	_, sites, a, b, c := homes(t, func(*site) {})
 	for i := range sites {
 		sites[i].reboots()
-		t.Logf("the router of end %d has rebooted: answers within %v", i, mustEcho(t, c, 2*time.Second))
+		t.Logf("the router of end %d has rebooted: answers within %v", i, mustEcho(a, b, c, 2*time.Second))
 		took, ok := direct(a, b, 2*patience)
 		if !ok {
 			t.Fatalf("not direct again after %v", took)
 		}
 		t.Logf("direct again after %v", took)
-		mustEcho(t, c, time.Second)
+		mustEcho(a, b, c, time.Second)
 	}
 }
 

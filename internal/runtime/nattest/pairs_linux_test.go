@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// attempts is how long two attempts at a direct way take, at most: what is not direct by
-// then stays relayed.
+// attempts is how long two attempts at a direct way take: what is not direct by then stays
+// relayed. For what shall be direct there is time, on a machine that does much else.
 const attempts = 8 * time.Second
 
 // Every pair of kinds of NAT talks: directly where testdata/pairs.txt says so, else through
@@ -18,6 +18,11 @@ const attempts = 8 * time.Second
 func TestPairs(t *testing.T) {
 	needs(t)
 	t.Parallel()
+	want, err := os.ReadFile("testdata/pairs.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := strings.Split(string(want), "\n")
 	w := newWorld(t)
 	var ends [2][]*end
 	var wg sync.WaitGroup
@@ -41,28 +46,39 @@ func TestPairs(t *testing.T) {
 			wg.Go(func() {
 				slots <- struct{}{}
 				defer func() { <-slots }()
-				results[i][j] = w.pair(ends[0][i], ends[1][j], kinds[i].name, kinds[j].name)
+				within := attempts
+				if i < len(rows) && cell(rows[i], j) == "D" {
+					within = patience
+				}
+				results[i][j] = w.pair(ends[0][i], ends[1][j], kinds[i].name, kinds[j].name, within)
 			})
 		}
 	}
 	wg.Wait()
 	got := table(results)
 	t.Logf("direct (D) or relayed (r):\n%s", got)
-	want, err := os.ReadFile("testdata/pairs.txt")
-	if err != nil || string(want) != got {
-		t.Errorf("testdata/pairs.txt has, %v:\n%s", err, want)
+	if string(want) != got {
+		t.Errorf("testdata/pairs.txt has:\n%s", want)
 	}
 }
 
+// cell returns a column of a row of the table.
+func cell(row string, column int) string {
+	if cells := strings.Split(row, "|"); column+2 < len(cells) {
+		return strings.TrimSpace(cells[column+2])
+	}
+	return ""
+}
+
 // pair lets two ends talk and says how they do.
-func (w *world) pair(a, b *end, first, second string) string {
+func (w *world) pair(a, b *end, first, second string, within time.Duration) string {
 	c, err := a.call(b)
 	if err != nil {
 		w.t.Error(err)
 		return "?"
 	}
 	defer c.Close()
-	took, ok := direct(a, b, attempts)
+	took, ok := direct(a, b, within)
 	if _, err := echoes(c, patience); err != nil {
 		w.t.Errorf("%s and %s: %v", first, second, err)
 		return "?"
