@@ -96,13 +96,16 @@ func TestConversationSurvivesRelay(t *testing.T) {
 		defer c.Close()
 		pingpong(t, c, 5)
 		relays, most := 0, runtime.Status{}
-		for _, n := range w.nodes {
-			s := n.Status()
-			if s.Serving.Channels > 0 {
-				relays++
-			}
-			if s.Traffic.RelayedPackets > most.Traffic.RelayedPackets {
-				most = s
+		for begun := time.Now(); relays < 2 && time.Since(begun) < time.Minute; pingpong(t, c, 5) { // the second takes a moment
+			relays, most = 0, runtime.Status{}
+			for _, n := range w.nodes {
+				s := n.Status()
+				if s.Serving.Channels > 0 {
+					relays++
+				}
+				if s.Traffic.RelayedPackets > most.Traffic.RelayedPackets {
+					most = s
+				}
 			}
 		}
 		if relays != 2 || !most.Supernode {
