@@ -107,8 +107,8 @@ func TestVictimIsNamed(t *testing.T) {
 	})
 }
 
-// The same by a node that is offered to: it answers with a victim's address, and its relay
-// says that the other end itself is there.
+// The same by a node that is offered to, and answers with a victim's address, again and
+// again.
 func TestVictimAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig()
@@ -132,6 +132,32 @@ func TestVictimAnswers(t *testing.T) {
 			t.Error("a victim's address is used")
 		}
 	})
+}
+
+// Relays that tell an end a false address of its own have three packets sent there, and
+// keep it from nothing that it can do without them.
+func TestRelaysLie(t *testing.T) {
+	for _, open := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			behind := [2][]*nat{{home("12.1.0.9")}, {home("12.2.0.9")}}
+			if open {
+				behind = [2][]*nat{{home("12.1.0.9")}, nil}
+			}
+			x := newCountry(t, behind)
+			x.lie = victim
+			x.start()
+			defer x.close()
+			if took, ok := x.direct(10 * time.Second); ok != open || !x.asks(0) || !x.asks(1) {
+				t.Errorf("direct is %v after %v", ok, took)
+			}
+			synctest.Wait()
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			if n := x.received[victim]; n == 0 || n > 2*maxUnproven {
+				t.Errorf("%d packets to a victim from two ends", n)
+			}
+		})
+	}
 }
 
 // offering returns the number of the direct way that is sought, 0 when none is.

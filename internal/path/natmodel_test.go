@@ -95,6 +95,7 @@ type country struct {
 	seen     [2][2]netip.AddrPort // by relay: where its ends' sessions are
 	broken   bool                 // nothing goes but by a relay
 	dead     [2]bool              // relays that forward nothing
+	lie      netip.AddrPort       // where relays say that their ends are
 	relayed  [2]bool              // these ends tell no addresses
 	unknown  bool                 // QUIC has proven nobody
 	narrow   bool                 // nothing but probes does
@@ -237,7 +238,11 @@ func (x *country) relay(r int, from netip.AddrPort, packet []byte) {
 			continue
 		}
 		to := x.seen[r][1-end]
-		if Mirror(packet, from) {
+		at := from
+		if x.lie.IsValid() {
+			at = x.lie
+		}
+		if Mirror(packet, at) {
 			to = from
 		}
 		time.AfterFunc(x.delay, func() {

@@ -223,11 +223,11 @@ func (c *Conn) answerOffer(p *peer, now time.Duration) {
 		c.attempts.end(a.unused())
 		a = &attempt{to: p, channel: channel}
 		c.name(a, at)
-		a.begun = now + w.rtt/2
+		a.begun = now + min(w.rtt/2, 2*punchEvery) // a round trip that was measured in a bad moment is no reason to come late
 		a.next = a.begun
 		p.attempt, p.replied = a, now
 		c.attempts.enter(a)
-		c.arm(p, w.rtt/2)
+		c.arm(p, a.begun-now)
 	}
 	c.sendOffer(w, kindAnswer, channel)
 }

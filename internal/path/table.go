@@ -9,8 +9,8 @@ import (
 )
 
 // MaxPeers bounds the peers that a node has ways to: twice the links that an endpoint
-// may have (1024 in, 1024 out), and about 1.5 KiB each with six ways: 6 MiB,
-// and 48 KiB for each that there is traffic with (see recentSize).
+// may have (1024 in, 1024 out), and about 2.5 KiB each with six channels and a direct way:
+// 10 MiB, and 48 KiB for each that there is traffic with (see recentSize).
 const MaxPeers = 2 * 2048
 
 // Open enters a way to a peer, which is probed once. It is sent on from now on unless

@@ -49,8 +49,8 @@ type way struct {
 // good reports whether the way is one to send on while there is a choice.
 func (w *way) good() bool { return !w.dead && !w.over }
 
-// maxWays bounds the channels to one peer: two that this node has opened, two that the
-// peer has, and their predecessors with packets still on them.
+// maxWays bounds the ways to one peer: two channels that this node has opened, two that the
+// peer has, and their predecessors with packets still on them, or the direct way.
 const maxWays = 6
 
 // peer is what is known of the ways to one key.
