@@ -19,8 +19,8 @@ import (
 	"github.com/ada420b6/overlay/internal/runtime/memnet"
 )
 
-// trio is the smallest network in which a conversation is relayed: two ordinary nodes and
-// a supernode between them, on real sockets.
+// trio is the smallest network in which two ordinary nodes talk: with a supernode that
+// relays until they have found each other, on real sockets.
 func trio(t *testing.T) (alice, bob *overlay.Node) {
 	t.Helper()
 	_, alice, bob = quartet(t)

@@ -54,7 +54,7 @@ func inTwisted(t *testing.T, act func(s *twisted, p []byte, to net.Addr), f func
 		}
 		m.start()
 		m.wait(time.Minute)
-		a, b := w.up("a", overlay.WithRole(overlay.RoleNode)), w.up("b", overlay.WithRole(overlay.RoleNode))
+		a, b := w.up("a", overlay.WithRole(overlay.RoleNode), overlay.WithRelayedOnly()), w.up("b", overlay.WithRole(overlay.RoleNode), overlay.WithRelayedOnly())
 		f(t, a, b, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -211,7 +211,7 @@ func TestGuessedChannels(t *testing.T) {
 	inWorld(t, memnet.Config{Seed: 1}, func(t *testing.T, w *world) {
 		relay := w.up("relay", overlay.WithRole(overlay.RoleSupernode))
 		right := make(chan []byte, 1)
-		m := w.machine("a", overlay.WithRole(overlay.RoleNode))
+		m := w.machine("a", overlay.WithRole(overlay.RoleNode), overlay.WithRelayedOnly())
 		m.wraps = func(pc net.PacketConn) net.PacketConn {
 			return &twisted{PacketConn: pc, act: func(s *twisted, p []byte, to net.Addr) {
 				select {
@@ -223,7 +223,7 @@ func TestGuessedChannels(t *testing.T) {
 		}
 		m.start()
 		a := m.wait(time.Minute)
-		w.up("b", overlay.WithRole(overlay.RoleNode))
+		w.up("b", overlay.WithRole(overlay.RoleNode), overlay.WithRelayedOnly())
 		c := dial(t, a, "tcp", "b:echo")
 		defer c.Close()
 		seen := <-right

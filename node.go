@@ -190,6 +190,7 @@ type Status struct {
 	Supernodes int  // supernodes that it is attached to; 0 when it is one itself
 	Storm      int  // how busy the network is with healing, 0 (calm) to 3
 	Cached     int  // supernodes that it remembers
+	Direct     int  // peers that it reaches without a relay now
 	Service    Service
 	Sent       uint64 // datagrams sent, by way of the node's socket
 	Received   uint64 // datagrams received
@@ -206,7 +207,7 @@ func (n *Node) Status() Status {
 	s := n.runtime.Status()
 	status := Status{
 		Name: n.name, Attached: len(s.Attached) > 0, Supernode: s.Supernode, Able: s.Able, Supernodes: len(s.Attached),
-		Storm: s.Storm, Cached: s.Remembers, Sent: s.Traffic.PacketsOut, Received: s.Traffic.PacketsIn,
+		Storm: s.Storm, Cached: s.Remembers, Direct: s.Direct, Sent: s.Traffic.PacketsOut, Received: s.Traffic.PacketsIn,
 		Dropped: s.Dropped(), HealingPackets: int(s.Healing),
 	}
 	status.Lost = n.lost()

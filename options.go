@@ -51,6 +51,7 @@ type nodeConfig struct {
 	role       Role
 	capacity   int
 	contribute bool
+	relayed    bool
 }
 
 type listenPacket = func(ctx context.Context, address string) (net.PacketConn, error)
@@ -244,6 +245,19 @@ const MaxCapacity = 1 << 20
 func WithContributeOnly() NodeOption {
 	return nodeOption(func(c *nodeConfig) error {
 		c.contribute = true
+		return nil
+	})
+}
+
+// WithRelayedOnly keeps the addresses of this machine from the other ends of its
+// conversations: all of them go through relays, whose supernodes see the addresses that
+// packets come from, as they do of every node. By default a conversation goes directly
+// where it can: once both ends have proven who they are, each tells the other the
+// addresses of its interfaces and the one that its relays see. Relayed conversations are
+// slower, and cost the supernodes their bytes.
+func WithRelayedOnly() NodeOption {
+	return nodeOption(func(c *nodeConfig) error {
+		c.relayed = true
 		return nil
 	})
 }

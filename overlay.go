@@ -106,7 +106,7 @@ func checkName(name string, c *nodeConfig) error {
 func (n *Network) start(ctx context.Context, name string, c *nodeConfig) (*Node, error) {
 	rc := runtime.Config{
 		Invite: n.config.invite, Name: name, Contribute: c.contribute, Role: c.role.core(), Slots: uint32(c.capacity), RelayBudget: c.budget,
-		Policy: n.config.healing.core(), Logger: n.config.logger, ListenPacket: n.config.listenPacket, Address: c.address,
+		Policy: n.config.healing.core(), Logger: n.config.logger, ListenPacket: n.config.listenPacket, Address: c.address, RelayedOnly: c.relayed,
 	}
 	if n.config.stateDir != "" {
 		folder := name

@@ -15,7 +15,7 @@ import (
 
 // network starts a login server and nodes n0, n1, ... on loopback, and closes them at
 // the end of the test.
-func network(t testing.TB, n int) (*overlay.LoginServer, []*overlay.Node) {
+func network(t testing.TB, n int, options ...overlay.NodeOption) (*overlay.LoginServer, []*overlay.Node) {
 	t.Helper()
 	login, err := overlay.ListenLogin("127.0.0.1:0")
 	if err != nil {
@@ -31,9 +31,10 @@ func network(t testing.TB, n int) (*overlay.LoginServer, []*overlay.Node) {
 	defer cancel()
 	nodes, errs := make([]*overlay.Node, n), make([]error, n)
 	var wg sync.WaitGroup
+	options = append(options, overlay.WithListenAddress("127.0.0.1:0"))
 	for i := range n {
 		wg.Go(func() {
-			nodes[i], errs[i] = o.Join(ctx, fmt.Sprintf("n%d", i), overlay.WithListenAddress("127.0.0.1:0"))
+			nodes[i], errs[i] = o.Join(ctx, fmt.Sprintf("n%d", i), options...)
 		})
 	}
 	wg.Wait()

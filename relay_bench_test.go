@@ -157,7 +157,7 @@ func relayed(b *testing.B) (relay process, from, to *overlay.Node) {
 	b.Cleanup(func() { o.Close() })
 	var ends [2]*overlay.Node
 	for i, name := range []string{"a", "b"} {
-		ends[i], err = o.Join(b.Context(), name, overlay.WithListenAddress("127.0.0.1:0"), overlay.WithRole(overlay.RoleNode))
+		ends[i], err = o.Join(b.Context(), name, overlay.WithListenAddress("127.0.0.1:0"), overlay.WithRole(overlay.RoleNode), overlay.WithRelayedOnly())
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -22,7 +22,12 @@ func TestPacketConn(t *testing.T) {
 		a, b *overlay.Node
 	}{{"relayed", alice, bob}, {"direct", alice, relay}, {"to itself", bob, bob}} {
 		t.Run(way.name, func(t *testing.T) {
-			defer dial(t, way.a, "udp", way.b.Name()+":answers").Close() // so that there is a way
+			here, err := way.b.ListenPacket("udp", ":here")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer here.Close()
+			defer dial(t, way.a, "udp", way.b.Name()+":here").Close() // so that there is a way
 			packettest.Run(t, func(t *testing.T) *packettest.Pair {
 				open := func(n *overlay.Node, service string) net.PacketConn {
 					pc, err := n.ListenPacket("udp", service)
@@ -49,7 +54,7 @@ func TestRelayBudget(t *testing.T) {
 	const budget, size = 100_000, 500_000
 	inWorld(t, memnet.Config{Seed: 1}, func(t *testing.T, w *world) {
 		w.up("relay", overlay.WithRole(overlay.RoleSupernode), overlay.WithRelayBudget(budget))
-		b := w.up("b", overlay.WithRole(overlay.RoleNode))
+		b := w.up("b", overlay.WithRole(overlay.RoleNode), overlay.WithRelayedOnly())
 		voice, err := b.ListenPacket("udp", ":voice")
 		if err != nil {
 			t.Fatal(err)
@@ -58,7 +63,7 @@ func TestRelayBudget(t *testing.T) {
 		took := make(chan time.Duration, 2)
 		begun := time.Now()
 		for _, name := range []string{"c", "d"} {
-			c := dial(t, w.up(name, overlay.WithRole(overlay.RoleNode)), "tcp", "b:echo")
+			c := dial(t, w.up(name, overlay.WithRole(overlay.RoleNode), overlay.WithRelayedOnly()), "tcp", "b:echo")
 			begun = time.Now()
 			go func() {
 				_, _ = c.Write(bytes.Repeat([]byte{1}, size))
@@ -72,7 +77,7 @@ func TestRelayBudget(t *testing.T) {
 				took <- time.Since(begun)
 			}()
 		}
-		a := dial(t, w.up("a", overlay.WithRole(overlay.RoleNode)), "udp", "b:voice")
+		a := dial(t, w.up("a", overlay.WithRole(overlay.RoleNode), overlay.WithRelayedOnly()), "udp", "b:voice")
 		defer a.Close()
 		const calls = 100
 		go func() {

@@ -19,8 +19,9 @@ type config struct {
 	state    string
 	address  string
 	role     overlay.Role
-	capacity int // 0: the library's default
-	budget   int // 0: the library's default
+	capacity int  // 0: the library's default
+	budget   int  // 0: the library's default
+	relayed  bool // all conversations go through relays
 	verbose  bool
 	expose   []exposure
 	listen   []entrance
@@ -65,6 +66,7 @@ func parse(args []string, usage io.Writer) (config, error) {
 	fs.Func("role", "`auto`, node or supernode (default auto)", c.setRole)
 	fs.IntVar(&c.capacity, "capacity", 0, "hold at most this `number` of nodes while serving (default 1600)")
 	fs.IntVar(&c.budget, "relay-budget", 0, "forward at most this `number` of bytes a second for others while serving (default 250000; no limit with -role supernode)")
+	fs.BoolVar(&c.relayed, "relayed", false, "tell no peer this machine's addresses: everything goes through relays")
 	fs.BoolVar(&c.verbose, "v", false, "log everything to standard error")
 	fs.Func("expose", "`service=host:port`: others reach this local address as NAME:service; repeatable", func(s string) error { return c.addExposure(s, exposure{}) })
 	fs.Func("expose-udp", "the same for datagrams", func(s string) error { return c.addExposure(s, exposure{udp: true}) })
@@ -88,7 +90,7 @@ func parse(args []string, usage io.Writer) (config, error) {
 // check finds flags that do not go together.
 func (c *config) check(set map[string]bool) error {
 	if set["login"] {
-		for _, f := range []string{"invite", "name", "address", "role", "capacity", "relay-budget", "expose", "expose-udp", "listen", "listen-udp"} {
+		for _, f := range []string{"invite", "name", "address", "role", "capacity", "relay-budget", "relayed", "expose", "expose-udp", "listen", "listen-udp"} {
 			if set[f] {
 				return fmt.Errorf("-%s is for a node, -login for a login server: start two processes", f)
 			}

@@ -96,7 +96,7 @@ func (w *world) startBob() {
 }
 
 // newWorld starts a login server, five nodes of which some will serve, and bob and alice,
-// who will not: they find each other through the others.
+// who will not, and whose conversation goes through the others.
 func newWorld(ctx context.Context, t *testing.T) *world {
 	curl, err := exec.LookPath("curl")
 	if err != nil {
@@ -110,7 +110,7 @@ func newWorld(ctx context.Context, t *testing.T) *world {
 		w.others = append(w.others, w.node(fmt.Sprintf("n%d", i), "-relay-budget", "1000000000"))
 	}
 	w.startBob()
-	w.alice = w.node("alice", "-v", "-role", "node", "-listen", "127.0.0.1:0=bob:80")
+	w.alice = w.node("alice", "-v", "-role", "node", "-relayed", "-listen", "127.0.0.1:0=bob:80")
 	for _, p := range append([]*process{w.bob, w.alice}, w.others...) {
 		p.expect(ctx, 0, "attached as "+p.name)
 	}

@@ -113,7 +113,7 @@ func supers(ctx context.Context, t *testing.T, n int) *world {
 		w.others = append(w.others, p)
 	}
 	w.startBob()
-	w.alice = w.node("alice", "-role", "node", "-listen", "127.0.0.1:0=bob:80")
+	w.alice = w.node("alice", "-role", "node", "-relayed", "-listen", "127.0.0.1:0=bob:80")
 	w.bob.expect(ctx, 0, "exposing ")
 	w.aliceA, _, _ = strings.Cut(w.alice.expect(ctx, 0, "listening on "), " ")
 	return w

@@ -170,6 +170,9 @@ func join(ctx context.Context, c config, log *slog.Logger) (*overlay.Node, func(
 	if c.budget > 0 {
 		nodeOpts = append(nodeOpts, overlay.WithRelayBudget(c.budget))
 	}
+	if c.relayed {
+		nodeOpts = append(nodeOpts, overlay.WithRelayedOnly())
+	}
 	if c.name == "" {
 		nodeOpts = append(nodeOpts, overlay.WithContributeOnly())
 	}

@@ -31,7 +31,7 @@ type choice struct {
 // choose compares the ways to a peer when it is time. The caller holds the peer's lock.
 func (c *Conn) choose(p *peer, now time.Duration) {
 	a := p.active
-	if now < p.choice.at || p.follows || p.asking || p.lost || a == nil {
+	if now < p.choice.at || p.follows || p.asking || p.lost || a == nil || !a.relayed() {
 		return
 	}
 	if !p.choice.asked {
@@ -63,7 +63,7 @@ func (c *Conn) choose(p *peer, now time.Duration) {
 // quickest returns the good way of the shortest round trip, of those that have answered.
 func (p *peer) quickest() (b *way) {
 	for _, w := range p.ways {
-		if w.good() && w.rtt > 0 && w.tries == 0 && (b == nil || w.rtt < b.rtt) {
+		if w.good() && w.relayed() && w.rtt > 0 && w.tries == 0 && (b == nil || w.rtt < b.rtt) {
 			b = w
 		}
 	}

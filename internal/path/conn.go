@@ -39,6 +39,9 @@ type Config struct {
 	Silent func(peer ident.Key, channel uint64, via ident.Key)
 	// Secret returns what only this node and the owner of a session key can compute.
 	Secret func(peer ident.Key) ([32]byte, error)
+	// Local returns the addresses at which this machine itself may be reached, the port
+	// included. Nil: no peer is told any, and all ways are relayed.
+	Local func() []netip.AddrPort
 }
 
 // Conn is the virtual PacketConn. Its addresses are stream.Addr values, of which only
@@ -53,7 +56,10 @@ type Conn struct {
 	wanted   func(ident.Key)
 	silent   func(ident.Key, uint64, ident.Key)
 	secret   func(ident.Key) ([32]byte, error)
+	own      func() []netip.AddrPort // nil: all ways are relayed
 	start    time.Time
+	attempts attempts
+	unproven unproven
 
 	queue       chan received
 	read, write *deadline
@@ -80,11 +86,12 @@ type Counters struct {
 	WrongSource    uint64 // received on a channel, but not from its relay
 	QueueFull      uint64 // received faster than read
 	TableFull      uint64 // ways not taken because there are MaxPeers peers
-	BadProbe       uint64 // probes and echoes that the peer did not make, or that nobody waits for
+	BadProbe       uint64 // probes, echoes, offers and punches that the peer did not make, or that nobody waits for
+	Punches        uint64 // sent, to find a direct way
 }
 
 type counters struct {
-	noRoute, oversized, unknown, source, queue, full, probe atomic.Uint64
+	noRoute, oversized, unknown, source, queue, full, probe, punches atomic.Uint64
 }
 
 // ErrAddr is the error of WriteTo for an address that is not a stream.Addr.
@@ -111,6 +118,7 @@ func New(c Config) *Conn {
 		wanted:   c.Wanted,
 		silent:   c.Silent,
 		secret:   c.Secret,
+		own:      c.Local,
 		start:    time.Now(),
 		queue:    make(chan received, queueSize),
 		read:     newDeadline(),
@@ -128,6 +136,10 @@ func (c *Conn) now() time.Duration { return time.Since(c.start) + 1 }
 // It never blocks.
 func (c *Conn) Receive(b *Buffer, from netip.AddrPort) bool {
 	number, ok := Channel(b.Bytes())
+	if ok && isPunch(b.payload()) {
+		c.punched(number, b.payload(), from, c.now())
+		return false
+	}
 	c.mu.RLock()
 	w := c.channels[number]
 	c.mu.RUnlock()
@@ -135,12 +147,19 @@ func (c *Conn) Receive(b *Buffer, from netip.AddrPort) bool {
 		c.n.unknown.Add(1)
 		return false
 	}
-	if *w.addr.Load() != from {
+	if !w.takes(from) {
 		c.n.source.Add(1)
 		return false
 	}
-	if p := b.payload(); isControl(p) {
-		c.answer(w, p, c.now())
+	switch p := b.payload(); {
+	case isControl(p):
+		c.answer(w, p, from, c.now())
+		return false
+	case isOffer(p):
+		c.offered(w, p, c.now())
+		return false
+	case isMirrored(p):
+		c.sight(w, p, c.now())
 		return false
 	}
 	c.hearing(w, c.now())
@@ -292,6 +311,7 @@ func (c *Conn) Counters() Counters {
 	return Counters{
 		NoRoute: c.n.noRoute.Load(), Oversized: c.n.oversized.Load(), UnknownChannel: c.n.unknown.Load(),
 		WrongSource: c.n.source.Load(), QueueFull: c.n.queue.Load(), TableFull: c.n.full.Load(), BadProbe: c.n.probe.Load(),
+		Punches: c.n.punches.Load(),
 	}
 }
 

@@ -3,6 +3,7 @@ package path
 import (
 	"crypto/hmac"
 	"encoding/binary"
+	"net/netip"
 
 	"golang.org/x/crypto/blake2s"
 
@@ -33,18 +34,21 @@ const (
 // macKey authenticates what goes between two nodes; ok is false where the peer's key is
 // none that a secret can be made with.
 type macKey struct {
-	key [32]byte
-	ok  bool
+	key  [32]byte
+	seal [32]byte // for offers
+	ok   bool
 }
 
 func (c *Conn) macKey(p *peer) *macKey {
-	if p.key128 == nil {
-		p.key128 = new(macKey)
+	if p.macs == nil {
+		p.macs = new(macKey)
 		if shared, err := c.secret(p.key); err == nil {
-			p.key128.key, p.key128.ok = blake2s.Sum256(append([]byte("overlay path probe 1"), shared[:]...)), true
+			p.macs.key = blake2s.Sum256(append([]byte("overlay path probe 1"), shared[:]...))
+			p.macs.seal = blake2s.Sum256(append([]byte("overlay path offer 1"), shared[:]...))
+			p.macs.ok = true
 		}
 	}
-	return p.key128
+	return p.macs
 }
 
 // sum returns the mac of a probe or an echo.
@@ -60,8 +64,9 @@ func (k *macKey) sum(from ident.Key, kind byte, channel, nonce uint64) []byte {
 	return h.Sum(nil)
 }
 
-// control sends a probe or an echo on a way. The caller holds the peer's lock.
-func (c *Conn) control(w *way, kind byte, nonce uint64) {
+// control sends a probe or an echo on a way, to an address of it. The caller holds the
+// peer's lock.
+func (c *Conn) control(w *way, to netip.AddrPort, kind byte, nonce uint64) {
 	k := c.macKey(w.to)
 	if !k.ok {
 		return
@@ -72,7 +77,7 @@ func (c *Conn) control(w *way, kind byte, nonce uint64) {
 	copy(p[9:], k.sum(c.self, kind, w.channel, nonce))
 	b := NewBuffer()
 	b.pack(w.channel, p[:])
-	c.send(*w.addr.Load(), b.Bytes())
+	c.send(to, b.Bytes())
 	b.Free()
 }
 

@@ -9,8 +9,8 @@ import (
 )
 
 // MaxPeers bounds the peers that a node has ways to: twice the links that an endpoint
-// may have (1024 in, 1024 out), and about 1.5 KiB each with six ways: 6 MiB,
-// and 48 KiB for each that there is traffic with (see recentSize).
+// may have (1024 in, 1024 out), and about 2.5 KiB each with six channels and a direct way:
+// 10 MiB, and 48 KiB for each that there is traffic with (see recentSize).
 const MaxPeers = 2 * 2048
 
 // Open enters a way to a peer, which is probed once. It is sent on from now on unless
@@ -36,12 +36,16 @@ func (c *Conn) Open(key ident.Key, r Route) bool {
 	p.ways = slices.Insert(slices.DeleteFunc(p.ways, func(x *way) bool { return x == w }), 0, w)
 	if a := p.active; p.lost {
 		c.found(p, w)
-	} else if a == nil || !a.good() || now-a.heard > stale {
+	} else if a == nil || !a.good() || a.relayed() && now-a.heard > stale {
 		c.move(p, w, now)
 	}
 	w.dead, w.over, w.heard = false, false, now
 	p.used, p.heard = now, now
 	c.probe(w, now)
+	if c.own != nil {
+		p.tried = 0 // an end may be somewhere else now
+		c.lookAll(p, now)
+	}
 	var old *way
 	if len(p.ways) > maxWays {
 		old = p.victim()
@@ -89,6 +93,10 @@ func (c *Conn) close(w *way) {
 	p := w.to
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if w == p.direct {
+		c.dropDirect(p)
+		return
+	}
 	p.ways = slices.DeleteFunc(p.ways, func(x *way) bool { return x == w })
 	if p.active == w {
 		p.use(p.best(w))
@@ -104,7 +112,7 @@ func (c *Conn) Lost(key ident.Key, quiet time.Duration) {
 	if p == nil {
 		return
 	}
-	if _, silent := p.quiet(c.now()); silent < quiet {
+	if _, silent := p.quiet(c.now()); silent < quiet || p.direct != nil && p.inUse() == p.direct {
 		return
 	}
 	for len(p.ways) > 0 {
@@ -123,6 +131,7 @@ func (c *Conn) Forget(key ident.Key) {
 		delete(c.peers, key)
 		p.mu.Lock()
 		p.gone = true
+		c.attempts.end(p.attempt)
 		p.recent.drop(c.now() + 1)
 		p.mu.Unlock()
 	}
@@ -133,7 +142,7 @@ func (c *Conn) Moved(via ident.Key, to netip.AddrPort) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for _, w := range c.channels {
-		if w.via == via {
+		if w.via == via && w.relayed() {
 			w.addr.Store(&to)
 		}
 	}

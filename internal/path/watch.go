@@ -2,6 +2,7 @@ package path
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"time"
 )
 
@@ -73,7 +74,7 @@ func (c *Conn) sending(p *peer, now time.Duration) *way {
 		return nil
 	}
 	p.used = now
-	if p.active == nil || p.lost {
+	if p.active == nil || p.lost || p.active.dead {
 		c.want(p, now)
 	}
 	// What was sent long before, and needed no answer, says nothing of the way now.
@@ -149,8 +150,15 @@ func (c *Conn) ask(p *peer, now time.Duration) {
 	}
 }
 
-// probe begins to ask whether a way works, unless that is being asked.
+// probe begins to ask whether a way works, unless that is being asked. A direct way that
+// does not is left alone: its address may be somebody else's by now.
 func (c *Conn) probe(w *way, now time.Duration) {
+	if !w.dead || w.relayed() {
+		c.probeFirst(w, now)
+	}
+}
+
+func (c *Conn) probeFirst(w *way, now time.Duration) {
 	if w.tries > 0 || w.over {
 		return
 	}
@@ -163,7 +171,7 @@ func (c *Conn) probeAgain(w *way, now time.Duration) {
 	w.sent = now
 	step := max(probeEvery, w.rtt)
 	w.again = now + step + rand.N(step/4)
-	c.control(w, kindProbe, w.nonce|uint64(w.tries))
+	c.control(w, *w.addr.Load(), kindProbe, w.nonce|uint64(w.tries))
 	c.arm(w.to, w.again-now)
 }
 
@@ -199,7 +207,7 @@ func (c *Conn) hearing(w *way, now time.Duration) {
 	defer p.mu.Unlock()
 	p.used = now
 	c.alive(w, now)
-	p.pause, p.wantAt = wantMin, 0
+	p.rest, p.wantAt = wantMin, 0
 	a := p.active
 	switch {
 	case w == a:
@@ -225,8 +233,8 @@ func (c *Conn) alive(w *way, now time.Duration) {
 	w.dead, w.fresh = false, false
 }
 
-// answer handles a probe or an echo.
-func (c *Conn) answer(w *way, payload []byte, now time.Duration) {
+// answer handles a probe or an echo that came from an address.
+func (c *Conn) answer(w *way, payload []byte, from netip.AddrPort, now time.Duration) {
 	p := w.to
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -234,8 +242,12 @@ func (c *Conn) answer(w *way, payload []byte, now time.Duration) {
 	switch {
 	case !ok, payload[0] == kindEcho && (w.tries == 0 || nonce&^0xff != w.nonce):
 		c.n.probe.Add(1)
+	case payload[0] == kindProbe && w.over && !w.relayed(): // the other end shall leave it as well
 	case payload[0] == kindProbe:
-		c.control(w, kindEcho, nonce)
+		c.control(w, from, kindEcho, nonce)
+		if !w.relayed() {
+			c.probed(w, from, now)
+		}
 	default:
 		switch uint8(nonce) {
 		case w.tries:
@@ -247,6 +259,11 @@ func (c *Conn) answer(w *way, payload []byte, now time.Duration) {
 		w.tries = 0
 		if w == p.active {
 			c.echoed(p, now)
+		}
+		if !w.relayed() {
+			c.confirmed(w, now)
+		} else {
+			c.seekDirect(p, now)
 		}
 	}
 }
@@ -263,6 +280,11 @@ func (c *Conn) echoed(p *peer, now time.Duration) {
 	}
 	if b := p.best(p.active); b != nil && b.good() {
 		p.empty = 0
+		if w := p.active; !w.relayed() { // only for want of another, from now on
+			w.over, w.tries = true, 0
+			c.died(w, now)
+			return
+		}
 		c.move(p, b, now)
 		return
 	}
@@ -307,6 +329,7 @@ func (c *Conn) tick(p *peer) {
 			c.arm(p, w.again-now)
 		}
 	}
+	c.directDue(p, now)
 	if p.lost || p.active == nil {
 		c.seek(p, now)
 		return
@@ -333,7 +356,14 @@ func (c *Conn) vain(w *way, now time.Duration) {
 	if w.heard > w.asked { // it carries, at least this way
 		return
 	}
+	was := w.dead
 	w.dead = true
+	if !w.relayed() {
+		if !was {
+			c.died(w, now)
+		}
+		return
+	}
 	c.silent(w.to.key, w.channel, w.via)
 }
 
@@ -379,8 +409,8 @@ func (c *Conn) want(p *peer, now time.Duration) bool {
 	if now < p.wantAt {
 		return false
 	}
-	p.wantAt = now + p.pause
-	p.pause = min(2*p.pause, wantMax)
+	p.wantAt = now + p.rest
+	p.rest = min(2*p.rest, wantMax)
 	c.wanted(p.key)
 	return true
 }

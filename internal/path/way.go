@@ -23,7 +23,9 @@ type way struct {
 	to      *peer
 	channel uint64
 	via     ident.Key
-	addr    atomic.Pointer[netip.AddrPort] // moves when Via roams
+	addr    atomic.Pointer[netip.AddrPort]   // moves when Via roams
+	also    atomic.Pointer[[]netip.AddrPort] // of a direct way: where packets may come from as well
+	proof   *attempt                         // of a direct way: what has proven it; nil is a relayed one
 
 	// What follows is guarded by the peer's mu.
 	heard time.Duration // when something last came on it, or it was opened
@@ -36,13 +38,19 @@ type way struct {
 	asked time.Duration // when the first of them was sent
 	sent  time.Duration // when the last of them was
 	again time.Duration // when the next one is
+
+	keep   time.Duration  // of a direct way: how long it may be silent
+	nudged time.Duration  // of a direct way: when the other end has probed it last
+	seen   netip.AddrPort // of a relayed one: how its relay sees this node
+	seenAt time.Duration
+	mirror uint64 // the nonce of the question, 0 when none is out
 }
 
 // good reports whether the way is one to send on while there is a choice.
 func (w *way) good() bool { return !w.dead && !w.over }
 
-// maxWays bounds the channels to one peer: two that this node has opened, two that the
-// peer has, and their predecessors with packets still on them.
+// maxWays bounds the ways to one peer: two channels that this node has opened, two that the
+// peer has, and their predecessors with packets still on them, or the direct way.
 const maxWays = 6
 
 // peer is what is known of the ways to one key.
@@ -70,32 +78,41 @@ type peer struct {
 	armed  bool
 	due    time.Duration // of timer, while it is armed
 	wantAt time.Duration // no wish, and no doubt, before this
-	pause  time.Duration // after the next wish
-	key128 *macKey       // nil until the first probe
+	rest   time.Duration // after the next wish
+	macs   *macKey       // nil until the first probe
+	seeking
 }
 
 func newPeer(self, key ident.Key, now time.Duration) *peer {
-	return &peer{key: key, boxed: stream.Addr{Key: key}, follows: string(self[:]) < string(key[:]), used: now, pause: wantMin}
+	return &peer{key: key, boxed: stream.Addr{Key: key}, follows: string(self[:]) < string(key[:]), used: now, rest: wantMin}
 }
 
-// best returns the way to use in place of not: a good one, heard last.
+// best returns the way to use in place of not: a good one, a direct one, heard last.
 func (p *peer) best(not *way) (b *way) {
 	for _, w := range p.ways {
-		if w == not {
-			continue
-		}
-		if b == nil || w.good() && !b.good() || w.good() == b.good() && w.heard > b.heard {
+		if w != not && (b == nil || w.better(b)) {
 			b = w
 		}
 	}
 	return b
 }
 
+// better reports whether the way is to be used rather than another one.
+func (w *way) better(b *way) bool {
+	switch {
+	case w.good() != b.good():
+		return w.good()
+	case w.relayed() != b.relayed() && w.good() && !w.fresh && !b.fresh:
+		return !w.relayed()
+	}
+	return w.heard > b.heard
+}
+
 // victim returns the way to forget for a new one: the oldest that does not work, else the
 // oldest that is not in use.
 func (p *peer) victim() (v *way) {
 	for i := len(p.ways) - 1; i >= 0; i-- {
-		if w := p.ways[i]; w != p.active && (v == nil || !w.good() && v.good()) {
+		if w := p.ways[i]; w != p.active && w.relayed() && (v == nil || !w.good() && v.good()) {
 			v = w
 		}
 	}

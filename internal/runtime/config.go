@@ -50,6 +50,11 @@ type Config struct {
 	// machine and a free port. A node that shall be reachable behind a router needs a
 	// fixed port.
 	Address string
+	// RelayedOnly keeps this machine's addresses from the peers of its conversations: all
+	// goes through relays.
+	RelayedOnly bool
+	// Interfaces returns the addresses of this machine's interfaces; default net's.
+	Interfaces func() ([]net.Addr, error)
 	// Clock is the machine's; default time.Now. It may be wrong: certificates are judged
 	// by it only while it fits them (networktime.go).
 	Clock func() time.Time
@@ -94,6 +99,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.ListenPacket == nil {
 		c.ListenPacket = listenUDP
+	}
+	if c.Interfaces == nil {
+		c.Interfaces = net.InterfaceAddrs
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now

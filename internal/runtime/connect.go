@@ -135,6 +135,9 @@ func (n *Node) answerCall(key ident.Key, err error) {
 	}
 }
 
+// Reaches reports whether packets to a peer go to its own address, without a relay.
+func (n *Node) Reaches(peer ident.Key) bool { return n.paths.Direct(peer) }
+
 // wanted is the virtual PacketConn's wish for a way: there is none to a peer that is
 // being written to, or nothing comes back. That is how conversations survive the death
 // of a relay (rule R12).

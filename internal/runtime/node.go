@@ -156,7 +156,7 @@ func (n *Node) begin(ctx context.Context, had *stored) {
 	l.env = core.Env{Policy: &policy, Book: book, Cache: make([]core.CacheEntry, min(policy.HostCache, MaxCache))}
 	n.paths = path.New(path.Config{
 		Self: n.keys.Session(), Name: n.config.Name, Send: l.socket.send, SendRun: l.socket.sendRun, Raw: l.socket.pc.Raw(),
-		Wanted: n.wanted, Silent: n.silent, Secret: n.secret,
+		Wanted: n.wanted, Silent: n.silent, Secret: n.secret, Local: n.local(),
 	})
 	l.socket.paths = n.paths
 

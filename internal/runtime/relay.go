@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ada420b6/overlay/internal/ident"
+	"github.com/ada420b6/overlay/internal/path"
 	"github.com/ada420b6/overlay/internal/udp"
 )
 
@@ -89,7 +90,8 @@ func (r *relay) carry(number uint64, run udp.Run) bool {
 	if f == nil {
 		return false
 	}
-	switch run.Addr {
+	from := run.Addr
+	switch from {
 	case *f.addrs[0].Load():
 		run.Addr = *f.addrs[1].Load()
 	case *f.addrs[1].Load():
@@ -98,7 +100,16 @@ func (r *relay) carry(number uint64, run udp.Run) bool {
 		r.source.Add(uint64(run.Count()))
 		return true
 	}
-	r.put(f, run)
+	// A question to the relay itself is never in the midst of a run: it is shorter than what
+	// QUIC sends in one piece.
+	for len(run.Data) > 0 && path.Mirror(run.Last(), from) {
+		last := run.Last()
+		run.Data = run.Data[:len(run.Data)-len(last)]
+		r.put(f, udp.Run{Addr: from, Data: last, Size: len(last)})
+	}
+	if len(run.Data) > 0 {
+		r.put(f, run)
+	}
 	return true
 }
 

@@ -43,11 +43,16 @@ type talkers struct {
 }
 
 // superWorld starts n supernodes and a conversation between two nodes, each of which has
-// so many attachments.
+// so many attachments. It is relayed for ever.
 func superWorld(t *testing.T, w *world, n, attachments int) *talkers {
+	return talking(t, w, n, attachments, func(c *runtime.Config) { c.RelayedOnly = true })
+}
+
+func talking(t *testing.T, w *world, n, attachments int, change func(*runtime.Config)) *talkers {
 	as := func(role core.Role) func(*runtime.Config) {
 		return func(c *runtime.Config) {
 			c.Role, c.Policy = role, core.DefaultPolicy()
+			change(c)
 			c.Policy.Attachments = attachments
 		}
 	}

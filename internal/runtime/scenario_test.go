@@ -70,7 +70,7 @@ func TestConversationSurvivesRelay(t *testing.T) {
 		for _, name := range []string{"s0", "s1", "s2", "s3"} {
 			w.start(name, func(c *runtime.Config) { c.Role = core.RoleSupernode })
 		}
-		a := w.start("a", func(c *runtime.Config) { c.Role = core.RoleNode })
+		a := w.start("a", func(c *runtime.Config) { c.Role, c.RelayedOnly = core.RoleNode, true })
 		b := w.start("b", func(c *runtime.Config) { c.Role = core.RoleNode })
 		w.attached(a, time.Minute)
 		w.attached(b, time.Minute)
@@ -98,7 +98,7 @@ func TestConversationSurvivesRelay(t *testing.T) {
 		for tries := 0; relays < 2 && tries < 60; tries++ { // the record that names b's second supernode may be on its way
 			<-time.After(time.Second)
 			pingpong(t, c, 5)
-			relays = 0
+			relays, most = 0, runtime.Status{}
 			for _, n := range w.nodes {
 				s := n.Status()
 				if s.Serving.Channels > 0 {

@@ -29,6 +29,7 @@ type Status struct {
 	Knows     int            // peers in the book
 	Sessions  int
 	Calls     int // peers that it wants a way to
+	Direct    int // peers that are reached without a relay
 
 	Healing uint32 // packets sent to become attached
 	Serving Serving
@@ -88,7 +89,7 @@ func (n *Node) status() Status {
 		Name: n.config.Name, Key: n.keys.Session(), Role: n.config.Role,
 		Supernode: l.env.Super != nil, Certified: book.encoded != nil, Address: book.address,
 		Storm: int(n.core.Storm()), Able: n.core.Able(), Tier: n.core.Tier(),
-		Knows: book.size(), Sessions: l.table.Len(), Calls: len(n.calls),
+		Knows: book.size(), Sessions: l.table.Len(), Calls: len(n.calls), Direct: n.paths.Directs(),
 		Session: l.table.Counters(), Path: n.paths.Counters(), Book: book.n,
 		Traffic: l.socket.traffic(), Drops: l.drops(),
 	}

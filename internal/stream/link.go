@@ -28,9 +28,18 @@ type link struct {
 	isDead bool        // beat must not be armed any more
 }
 
+// newLink returns the link of a connection whose handshake is complete, and tells the
+// PacketConn that its peer is who it says, if that wants to know: packets of the peer's
+// key are the peer's.
 func newLink(e *Endpoint, conn *quic.Conn, peer Peer) *link {
+	if below, ok := e.carrier.PacketConn.(prover); ok && routeKey(conn.RemoteAddr()) == peer.Key {
+		below.Proven(peer.Key)
+	}
 	return &link{endpoint: e, conn: conn, peer: peer, outgoing: make(chan []byte, sendQueueSize)}
 }
+
+// prover is a PacketConn that does more for a peer who has proven who it is.
+type prover interface{ Proven(ident.Key) }
 
 // close closes the link and returns when QUIC has ended it.
 func (l *link) close(code quic.ApplicationErrorCode) { l.conn.CloseWithError(code, "") }

@@ -52,6 +52,9 @@ func (r *Run) Cut(n int) (first Run) {
 	return first
 }
 
+// Last returns the last datagram of a run.
+func (r *Run) Last() []byte { return r.Data[(r.Count()-1)*r.Size:] }
+
 // Conn is a socket. Reads are one goroutine's, writes may be several's at once.
 type Conn struct {
 	net.PacketConn

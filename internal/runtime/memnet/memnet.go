@@ -40,6 +40,7 @@ type Network struct {
 	rng     *rand.Rand
 	sockets map[netip.AddrPort]*Socket
 	cut     map[netip.Addr]bool
+	split   map[[2]netip.Addr]bool // in both orders
 	port    uint16
 	sent    uint64
 	lost    uint64
@@ -55,6 +56,7 @@ func New(c Config) *Network {
 		rng:     rand.New(rand.NewPCG(c.Seed, 1)),
 		sockets: make(map[netip.AddrPort]*Socket),
 		cut:     make(map[netip.Addr]bool),
+		split:   make(map[[2]netip.Addr]bool),
 		port:    firstPort,
 	}
 }
@@ -101,6 +103,13 @@ func (n *Network) Cut(addr netip.Addr, cut bool) {
 	n.cut[addr] = cut
 }
 
+// Split keeps two machines from reaching each other, or mends it: others reach both.
+func (n *Network) Split(a, b netip.Addr, split bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.split[[2]netip.Addr{a, b}], n.split[[2]netip.Addr{b, a}] = split, split
+}
+
 // SetLoss changes the share of datagrams that are lost.
 func (n *Network) SetLoss(share float64) {
 	n.mu.Lock()
@@ -121,7 +130,7 @@ func (n *Network) carry(from, to netip.AddrPort, b []byte) {
 	defer n.mu.Unlock()
 	n.sent++
 	s := n.sockets[to]
-	if s == nil || n.cut[from.Addr()] || n.cut[to.Addr()] || n.rng.Float64() < n.config.Loss {
+	if s == nil || n.cut[from.Addr()] || n.cut[to.Addr()] || n.split[[2]netip.Addr{from.Addr(), to.Addr()}] || n.rng.Float64() < n.config.Loss {
 		n.lost++
 		return
 	}

@@ -74,6 +74,11 @@ func TestLossAndCut(t *testing.T) {
 			t.Errorf("%d arrived at a machine that is cut off", n)
 		}
 		net.Cut(netip.MustParseAddr("11.2.0.1"), false)
+		net.Split(netip.MustParseAddr("11.2.0.1"), netip.MustParseAddr("11.1.0.1"), true)
+		if n := count(); n != 0 {
+			t.Errorf("%d arrived at a machine that can't be reached from there", n)
+		}
+		net.Split(netip.MustParseAddr("11.2.0.1"), netip.MustParseAddr("11.1.0.1"), false)
 		net.SetLoss(0)
 		if n := count(); n != 1000 {
 			t.Errorf("%d of 1000 arrived", n)
