@@ -304,6 +304,19 @@ func lossIsCounted(p *Pair) error {
 	if p.Lost == nil {
 		return nil
 	}
+	const marker = 1 << 32 // until it has come, what was lost before it may not be known
+	for round := 0; ; round++ {
+		if err := send(p.A, p.B, numbered(marker)); err != nil {
+			return err
+		}
+		if got, err := drain(p.B); err != nil {
+			return err
+		} else if len(got) > 0 && number(got[len(got)-1]) == marker {
+			break
+		} else if round == 12 {
+			return errors.New("nothing arrives")
+		}
+	}
 	before := p.Lost()
 	sent, came := uint64(0), uint64(0)
 	for ; sent < 5000; sent++ {
