@@ -17,10 +17,12 @@ type progress struct {
 	last  map[*run]pace
 }
 
-// pace is how far a run was when it was told of last.
+// pace is how far a run was at a moment, and how fast it had come there.
 type pace struct {
 	at     time.Time
 	events uint64
+	time   time.Duration // simulated
+	text   string
 }
 
 // lineEvery is how often a line is written where none can be overwritten.
@@ -70,21 +72,29 @@ func (p *progress) say(begin time.Time, runs []*run) {
 	}
 }
 
-// pace is how many events a run does in a second, and about how long it will go on.
+// paceOver is over what time a pace is told: shorter ones jump.
+const paceOver = 5 * time.Second
+
+// pace is how many events a run does in a second, and about how long it will go on at the
+// pace of the last seconds: a storm is slow, and the hour after it fast.
 func (p *progress) pace(r *run) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now, before := pace{time.Now(), r.events + r.now.Events}, p.last[r]
-	p.last[r] = now
-	if r.stage == done || before.at.IsZero() || now.events <= before.events {
+	last, now := p.last[r], pace{at: time.Now(), events: r.events + r.now.Events, time: r.now.Time}
+	wall := now.at.Sub(last.at)
+	switch {
+	case r.stage == done:
 		return ""
+	case wall < paceOver && !last.at.IsZero():
+		return last.text
+	case !last.at.IsZero() && now.events > last.events:
+		now.text = fmt.Sprintf(", %.1f M events/s", float64(now.events-last.events)/1e6/wall.Seconds())
+		if came := now.time - last.time; r.until > 0 && came > 0 {
+			now.text += fmt.Sprintf(", about %.0f s left", max(0, (r.until-now.time).Seconds()/came.Seconds()*wall.Seconds()))
+		}
 	}
-	text := fmt.Sprintf(", %.1f M events/s", float64(now.events-before.events)/1e6/now.at.Sub(before.at).Seconds())
-	if past := r.now.Time - r.start; r.until > 0 && past > 0 {
-		left := now.at.Sub(r.since).Seconds() / past.Seconds() * (r.until - r.now.Time).Seconds()
-		text += fmt.Sprintf(", about %.0f s left", max(0, left))
-	}
-	return text
+	p.last[r] = now
+	return now.text
 }
 
 // progress is the state of a run in a few words.

@@ -36,7 +36,6 @@ type run struct {
 	stage string
 	now   overlay.Census
 	until time.Duration // simulated time of the end, 0 when it depends on what happens
-	since time.Time     // the disaster began
 	start time.Duration // and in simulated time
 	// events is how many there were before it began.
 	events uint64
@@ -211,7 +210,7 @@ func (r *run) set(stage string) {
 func (r *run) ends(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.until, r.since = r.start+d, time.Now()
+	r.until = r.start + d
 }
 
 // sample adds the present moment to the story.
