@@ -232,6 +232,9 @@ var effects = map[string]struct {
 // matter is an option that does nothing. What stays the same gives the same hash, so a
 // difference is the field's doing.
 func TestPolicyHasEffect(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation for each field")
+	}
 	type setting struct {
 		history uintptr
 		policy  HealingPolicy
@@ -270,6 +273,9 @@ func TestPolicyHasEffect(t *testing.T) {
 // TestPolicyAtItsLimits: no value that is allowed makes a machine do what an assertion
 // forbids. Whether the network heals as well with it is another matter.
 func TestPolicyAtItsLimits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation for each field")
+	}
 	h := DefaultHealing()
 	var p core.Policy
 	for _, f := range h.fields(&p) {

@@ -19,7 +19,11 @@ var realHistories = flag.Int("histories", 2, "how many histories of real nodes T
 // disks are real, the network and the time are not. Each seed is a history of 20 to 60
 // nodes; `-run TestRealHistory/seed=7 -histories 8` runs one of them again.
 func TestRealHistory(t *testing.T) {
-	for seed := range uint64(*realHistories) {
+	histories := *realHistories
+	if testing.Short() {
+		histories = 1
+	}
+	for seed := range uint64(histories) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			inWorld(t, memnet.Config{Seed: seed, Jitter: 5 * time.Millisecond}, func(t *testing.T, w *world) {
 				h := &realHistory{w: w, r: rand.New(rand.NewPCG(seed, 0x6f7665726c6179))}
