@@ -26,6 +26,9 @@ const (
 	budgetWait  = time.Second / 5
 	budgetLeast = 64 << 10
 	budgetMost  = 1 << 20
+	// parcelLeast is what a packet that waits counts at least: it takes a buffer, however
+	// small it is. So budgetMost is 4 096 of them, 6 MiB.
+	parcelLeast = path.BufferSize / 6
 	// budgetQuantum is what a share may send in a round: at least a packet.
 	budgetQuantum = path.BufferSize
 	// budgetShare is the least that a channel should get, in bytes a second: a voice call,
@@ -39,7 +42,7 @@ const (
 // budget lets a number of bytes a second through a relay.
 type budget struct {
 	rate int64 // bytes a second
-	most int   // bytes that may wait
+	most int   // bytes that may wait, of which each packet takes parcelLeast
 	send func([]udp.Run)
 	full func() // called about once in budgetWindow while no channel should be opened; must not block
 
@@ -79,6 +82,9 @@ type parcel struct {
 	b   *path.Buffer
 	run udp.Run // of one datagram, in b
 }
+
+// takes is how many of the bytes that may wait a packet takes.
+func (p *parcel) takes() int { return max(len(p.run.Data), parcelLeast) }
 
 func newBudget(rate int64, send func([]udp.Run), full func()) *budget {
 	now := time.Now()
@@ -156,7 +162,7 @@ func (b *budget) crowded(passed time.Duration) bool {
 // push has a packet wait, at the cost of the share with most.
 func (b *budget) push(l *share, p parcel) {
 	l.packets = append(l.packets, p)
-	n := len(p.run.Data)
+	n := p.takes()
 	l.bytes += n
 	b.queued += n
 	if !l.listed {
@@ -186,10 +192,12 @@ func (b *budget) longest() (longest *share) {
 func (l *share) pop(b *budget) (p parcel) {
 	p = l.packets[l.head]
 	l.packets[l.head] = parcel{}
-	if l.head++; l.head == len(l.packets) {
-		l.packets, l.head = l.packets[:0], 0
+	if l.head++; 2*l.head >= len(l.packets) { // some may wait for ever, of who sends too much
+		n := copy(l.packets, l.packets[l.head:])
+		clear(l.packets[n:])
+		l.packets, l.head = l.packets[:n], 0
 	}
-	n := len(p.run.Data)
+	n := p.takes()
 	l.bytes -= n
 	b.queued -= n
 	return p
