@@ -29,8 +29,6 @@ const (
 	maxMessage = 4 << 10
 	// patience is how long a message, or the start of a file, may take to arrive.
 	patience = 20 * time.Second
-	// maxGuests bounds the conversations that others begin and that are under way.
-	maxGuests = 32
 )
 
 // chat is one person at a terminal.
@@ -216,7 +214,7 @@ func (h *chat) deliver(name, text string) error {
 	if _, err := fmt.Fprintln(conn, text); err != nil {
 		return err
 	}
-	_, err = bufio.NewReader(conn).ReadString('\n')
+	_, err = answersOf(conn).ReadString('\n')
 	return err
 }
 
@@ -243,17 +241,23 @@ func (h *chat) serve() error {
 			return err
 		}
 		places := make(chan struct{}, maxGuests)
+		var known guests
 		h.tasks.Go(func() { // ends with the node
 			for {
 				conn, err := l.Accept()
 				if err != nil {
 					return
 				}
+				name, _, _ := net.SplitHostPort(conn.RemoteAddr().String()) // which the network has proven
+				if !known.enter(name) {
+					conn.Close()
+					continue
+				}
 				places <- struct{}{}
 				h.tasks.Go(func() { // ends with the conversation
 					defer func() { <-places }()
+					defer known.leave(name)
 					defer conn.Close()
-					name, _, _ := net.SplitHostPort(conn.RemoteAddr().String()) // which the network has proven
 					take(conn, name)
 				})
 			}

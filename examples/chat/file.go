@@ -26,7 +26,7 @@ import (
 //	the bytes | their SHA-256 32               "got it", or why not
 
 const (
-	// maxFile bounds a file that comes: a disk is not filled by one contact at once.
+	// maxFile bounds a file that comes: no single one fills a disk.
 	maxFile = 4 << 30
 	// maxName is what file systems allow.
 	maxName = 255
@@ -91,7 +91,7 @@ func (h *chat) transmit(name, path string) error {
 	defer conn.Close()
 	defer context.AfterFunc(h.ctx, func() { conn.Close() })()
 
-	answers := bufio.NewReader(conn)
+	answers := answersOf(conn)
 	header := append([]byte{byte(len(base))}, base...)
 	if err := step(conn, answers, binary.BigEndian.AppendUint64(header, uint64(info.Size()))); err != nil {
 		return err

@@ -24,7 +24,7 @@
 // checked by their hash, and never replace another.
 //
 // Names are proven by the network, conversations encrypted end to end. Everything else is
-// 600 lines over net.Conn: DialContext, Listen and Watch are all of the library that they use.
+// 700 lines over net.Conn: DialContext, Listen and Watch are all of the library that they use.
 package main
 
 import (
