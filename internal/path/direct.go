@@ -49,6 +49,9 @@ const (
 	renewMax = time.Minute
 	// answerEvery is how often the end that follows answers another offer of one peer.
 	answerEvery = 500 * time.Millisecond
+	// repeatEvery is how often it answers the same offer: each answer looks at the machine's
+	// interfaces, and whoever is on the way of an offer can repeat it.
+	repeatEvery = offerEvery / 2
 )
 
 // attempt is one attempt at a direct way, and what it has proven for as long as the way

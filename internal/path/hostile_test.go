@@ -323,10 +323,11 @@ func TestUnprovenIsBounded(t *testing.T) {
 	at := func(i int) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{12, byte(i >> 16), byte(i >> 8), byte(i)}), 1)
 	}
+	by := func(i int) ident.Key { return ident.Key{byte(i)} }
 	now := time.Second
 	for i := range 10 * maxUnprovenAddresses {
 		for range 2 * maxUnproven {
-			if u.take(at(i), now) {
+			if u.take(at(i), by(i), now) {
 				sent++
 			}
 		}
@@ -335,13 +336,77 @@ func TestUnprovenIsBounded(t *testing.T) {
 		t.Errorf("%d packets to %d addresses", sent, len(u.sent))
 	}
 	now += unprovenFor
-	if !u.take(at(1<<20), now) || len(u.sent) != 1 {
+	if u.left(at(1<<20), by(1), now) != maxUnproven {
+		t.Error("what was tried a minute ago keeps everybody from being tried")
+	}
+	if !u.take(at(1<<20), by(1), now) || len(u.sent) != 1 {
 		t.Errorf("%d addresses are kept after a minute", len(u.sent))
 	}
-	u.take(at(1<<20), now)
-	if u.proven(at(1 << 20)); u.left(at(1<<20), now) != maxUnproven {
+	u.take(at(1<<20), by(1), now)
+	if u.proven(at(1 << 20)); u.left(at(1<<20), by(1), now) != maxUnproven {
 		t.Error("an address that is proven is counted")
 	}
+}
+
+// No minute sees more than three packets to an address, wherever it begins.
+func TestUnprovenInAnyMinute(t *testing.T) {
+	var u unproven
+	for _, x := range []struct {
+		at   time.Duration
+		want bool
+	}{{1, true}, {59, true}, {59, true}, {59, false}, {61, false}, {118, false}, {119, true}} {
+		if u.take(victim, follower, x.at*time.Second) != x.want {
+			t.Errorf("after %d s another packet is not %v", x.at, x.want)
+		}
+	}
+}
+
+// One peer that names ever others does not keep the others from being tried.
+func TestOnePeerNamesMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig()
+		defer r.Close()
+		r.own = func() []netip.AddrPort { return []netip.AddrPort{nowhere} }
+		h := newHostile(r, ident.Key{10}, 100)
+		defer h.Close()
+		named := 0
+		for k := range 100 {
+			var at []netip.AddrPort
+			for range maxCandidates {
+				named++
+				at = append(at, netip.AddrPortFrom(netip.AddrFrom4([4]byte{12, 1, byte(named >> 8), byte(named)}), 53))
+			}
+			h.offers(kindOffer, uint64(1000+k), at...)
+			<-time.After(answerEvery)
+			synctest.Wait()
+		}
+		r.unproven.mu.Lock()
+		defer r.unproven.mu.Unlock()
+		if n := len(r.unproven.sent); n == 0 || n > maxUnprovenOfPeer {
+			t.Errorf("%d of %d addresses that one peer names are tried", n, named)
+		}
+	})
+}
+
+// An offer that is repeated without end is answered now and then: each answer takes a look
+// at the machine's interfaces.
+func TestRepeatedOffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig()
+		defer r.Close()
+		looks := 0
+		r.own = func() []netip.AddrPort { looks++; return nil }
+		h := newHostile(r, ident.Key{10}, 100)
+		defer h.Close()
+		for range 1000 {
+			h.offers(kindOffer, 7, nowhere)
+			<-time.After(ms)
+			synctest.Wait()
+		}
+		if looks == 0 || looks > 2*int(time.Second/repeatEvery) {
+			t.Errorf("%d looks at the interfaces for 1000 offers in a second", looks)
+		}
+	})
 }
 
 // A way that carries probes and nothing else is left, once.

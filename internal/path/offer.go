@@ -216,16 +216,21 @@ func (c *Conn) answerOffer(p *peer, now time.Duration) {
 		return
 	}
 	a := p.attempt
-	if a == nil || a.channel != channel {
-		if p.replied != 0 && now-p.replied < answerEvery {
-			return
-		}
+	again, pause := a != nil && a.channel == channel, answerEvery
+	if again {
+		pause = repeatEvery
+	}
+	if p.replied != 0 && now-p.replied < pause {
+		return
+	}
+	p.replied = now
+	if !again {
 		c.attempts.end(a.unused())
 		a = &attempt{to: p, channel: channel}
 		c.name(a, at)
 		a.begun = now + min(w.rtt/2, 2*punchEvery) // a round trip that was measured in a bad moment is no reason to come late
 		a.next = a.begun
-		p.attempt, p.replied = a, now
+		p.attempt = a
 		c.attempts.enter(a)
 		c.arm(p, a.begun-now)
 	}

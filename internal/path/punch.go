@@ -72,7 +72,7 @@ func (k *macKey) sumPunch(from ident.Key, channel uint64, head []byte) []byte {
 // lock.
 func (c *Conn) punch(a *attempt, t *trial, now time.Duration) {
 	k := c.macKey(a.to)
-	if !k.ok || !t.proven && !c.unproven.take(t.at, now) {
+	if !k.ok || !t.proven && !c.unproven.take(t.at, a.to.key, now) {
 		return
 	}
 	kind := byte(kindPunch)
@@ -162,7 +162,7 @@ func (c *Conn) round(a *attempt, now time.Duration) {
 		keep = 1
 	}
 	for i := range a.trials {
-		if t := &a.trials[i]; !t.proven && t.sent < punchRounds && c.unproven.left(t.at, now) > keep {
+		if t := &a.trials[i]; !t.proven && t.sent < punchRounds && c.unproven.left(t.at, a.to.key, now) > keep {
 			c.punch(a, t, now)
 		}
 	}
