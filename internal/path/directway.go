@@ -35,6 +35,10 @@ func (c *Conn) enterDirect(a *attempt, t *trial, now time.Duration) {
 		w.also.Store(&also)
 		return
 	}
+	if c.channels[a.channel] != nil { // a number that the peer has not drawn
+		c.attempts.end(a)
+		return
+	}
 	c.dropDirect(p)
 	w := &way{to: p, channel: a.channel, via: p.key, proof: a, fresh: true, heard: now, keep: keepEvery}
 	w.addr.Store(&at)

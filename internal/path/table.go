@@ -25,14 +25,14 @@ func (c *Conn) Open(key ident.Key, r Route) bool {
 		return false
 	}
 	w := c.channels[r.Channel]
-	if w == nil || w.to != p {
+	if w == nil || w.to != p || !w.relayed() {
 		c.close(w)
 		w = &way{to: p, channel: r.Channel, fresh: true}
 		c.channels[r.Channel] = w
 	}
-	w.via = r.Via
 	w.addr.Store(&r.Addr)
 	p.mu.Lock()
+	w.via = r.Via
 	p.ways = slices.Insert(slices.DeleteFunc(p.ways, func(x *way) bool { return x == w }), 0, w)
 	if a := p.active; p.lost {
 		c.found(p, w)

@@ -22,7 +22,7 @@ type Route struct {
 type way struct {
 	to      *peer
 	channel uint64
-	via     ident.Key
+	via     ident.Key                        // changed only with both locks held
 	addr    atomic.Pointer[netip.AddrPort]   // moves when Via roams
 	also    atomic.Pointer[[]netip.AddrPort] // of a direct way: where packets may come from as well
 	proof   *attempt                         // of a direct way: what has proven it; nil is a relayed one
