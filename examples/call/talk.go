@@ -54,24 +54,18 @@ func answer(ctx context.Context, node *overlay.Node) error {
 	}
 	defer pc.Close()
 	defer context.AfterFunc(ctx, func() { pc.Close() })()
+	packets := takeAll(ctx, pc)
 	for ctx.Err() == nil {
 		fmt.Println("waiting for calls")
-		_, from, err := pc.ReadFrom(make([]byte, overlay.MaxDatagram))
-		if err != nil {
-			return err
+		first, ok := <-packets
+		if !ok {
+			return net.ErrClosed
 		}
-		name, _, _ := net.SplitHostPort(from.String()) // which the network has proven
-		fmt.Println(name, "calls")
-		hear := func(b []byte) (int, error) {
-			for {
-				n, who, err := pc.ReadFrom(b)
-				if other, _, _ := net.SplitHostPort(fmt.Sprint(who)); err != nil || other == name {
-					from = who // it may have another port after a reboot
-					return n, err
-				}
-			}
-		}
-		_ = talk(ctx, node, name, sound{hear, func(b []byte) (int, error) { return pc.WriteTo(b, from) }})
+		under, hang := context.WithCancel(ctx)
+		l := newLine(pc, packets, first, under.Done())
+		fmt.Println(l.name, "calls")
+		_ = talk(under, node, l.name, sound{l.hear, l.say})
+		hang()
 	}
 	return ctx.Err()
 }
