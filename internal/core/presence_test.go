@@ -125,27 +125,30 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 }
 
 // TestPresenceIsGranted: a supernode sends a node no more about its contacts than that has
-// granted, however often they come and go.
+// granted, however often they come and go; nor more than a node ever grants at once, or
+// who grants without end would have all that supernodes send about presence.
 func TestPresenceIsGranted(t *testing.T) {
-	l, super, node, other := pair(t)
-	m := wire.Subscribe{Mode: wire.SubscribeAnew, Serial: 100, Limit: 103}
-	m.Names.Add(l.nameOf(other))
-	l.hears(super, node, false, m.Append(nil, labBook{}))
-	told := 0
-	l.lose = func(from, to ident.Handle, b []byte) bool {
-		if from == super && to == node && wire.KindOf(b) == wire.KindPresence {
-			told++
+	for _, limit := range []uint32{103, 1 << 30, 99} {
+		l, super, node, other := pair(t)
+		m := wire.Subscribe{Mode: wire.SubscribeAnew, Serial: 100, Limit: limit}
+		m.Names.Add(l.nameOf(other))
+		l.hears(super, node, false, m.Append(nil, labBook{}))
+		told := 0
+		l.lose = func(from, to ident.Handle, b []byte) bool {
+			if from == super && to == node && wire.KindOf(b) == wire.KindPresence {
+				told++
+			}
+			return false
 		}
-		return false
-	}
-	for range 10 {
-		l.crash(other)
-		l.run(vtime.Minute)
-		l.start(other, 0)
-		l.run(vtime.Minute)
-	}
-	if told != 3 {
-		t.Errorf("told %d times, 3 were granted", told)
+		for range 10 {
+			l.crash(other)
+			l.run(vtime.Minute)
+			l.start(other, 0)
+			l.run(vtime.Minute)
+		}
+		if told != 3 {
+			t.Errorf("told %d times with a limit of %d, 3 were granted", told, limit)
+		}
 	}
 }
 

@@ -49,7 +49,7 @@ func (s *step) listen(id listenerID, m *wire.Subscribe) {
 	}
 	l := p.listeners[i]
 	if m.Mode == wire.SubscribeAnew { // what is not named again ends
-		l.serial, l.limit = m.Serial, m.Limit
+		l.serial, l.limit = m.Serial, m.Serial+min(m.Limit-m.Serial, tellAhead)
 		for j := range l.subs {
 			l.subs[j].until = s.now.Add(anewWithin)
 		}
