@@ -65,9 +65,10 @@ func (n *Node) Watch(ctx context.Context, names ...string) iter.Seq[Presence] {
 		}
 	}
 	w := n.runtime.Watch(names)
-	context.AfterFunc(ctx, w.Close) // also when nobody ranges over it
+	stop := context.AfterFunc(ctx, w.Close) // also when nobody ranges over it
 	return func(yield func(Presence) bool) {
 		defer w.Close()
+		defer stop() // or ctx keeps w for as long as it lives
 		for {
 			p, err := w.Next(ctx)
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -167,6 +168,43 @@ func TestWatchIsBounded(t *testing.T) {
 			if !errors.Is(p.Err, overlay.ErrContributeOnly) {
 				t.Errorf("%+v", p)
 			}
+		}
+	})
+}
+
+// counted is a context that knows how many functions wait for its end.
+type counted struct {
+	context.Context
+	waiting atomic.Int32
+}
+
+func (c *counted) Value(any) any { return nil } // or what it is made of is asked instead
+
+func (c *counted) AfterFunc(f func()) func() bool {
+	c.waiting.Add(1)
+	stop := context.AfterFunc(c.Context, f)
+	return func() bool {
+		stopped := stop()
+		if stopped {
+			c.waiting.Add(-1)
+		}
+		return stopped
+	}
+}
+
+// TestWatchLeavesNothing: who looks once does not leave something behind in a context that
+// lives on.
+func TestWatchLeavesNothing(t *testing.T) {
+	inWorld(t, memnet.Config{Seed: 1}, func(t *testing.T, w *world) {
+		n := w.up("super", overlay.WithRole(overlay.RoleSupernode))
+		ctx := &counted{Context: t.Context()}
+		for range 3 {
+			for range n.Watch(ctx, "super") {
+				break
+			}
+		}
+		if left := ctx.waiting.Load(); left != 0 {
+			t.Errorf("%d functions wait for the end of the context", left)
 		}
 	})
 }

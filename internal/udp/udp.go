@@ -69,6 +69,7 @@ type Conn struct {
 func New(pc net.PacketConn) *Conn {
 	c := &Conn{PacketConn: pc}
 	if c.udp, _ = pc.(*net.UDPConn); c.udp != nil {
+		noBroadcast(c.udp)
 		_ = c.udp.SetReadBuffer(socketBuffer)
 		_ = c.udp.SetWriteBuffer(socketBuffer)
 		c.many = newBatch(c.udp)

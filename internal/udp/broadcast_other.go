@@ -1,0 +1,7 @@
+//go:build !unix
+
+package udp
+
+import "net"
+
+func noBroadcast(*net.UDPConn) {}
