@@ -191,18 +191,22 @@ func TestBudgetIsBoundedInMemory(t *testing.T) {
 	for _, size := range []int{path.HeaderSize, sharedSize} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBudget(5_000_000, func([]udp.Run) {}, func() {})
-			defer b.stop()
+			t.Cleanup(b.stop)
 			var l share
 			most := 0
 			for range 200 {
 				b.pass(&l, udp.Run{Addr: end(1), Data: make([]byte, 60_000), Size: size})
 				b.turn()
+				b.mu.Lock()
 				most = max(most, len(l.packets)-l.head)
+				b.mu.Unlock()
 				time.Sleep(time.Millisecond)
 			}
 			if most == 0 || most > 4096 {
 				t.Errorf("%d packets of %d bytes wait", most, size)
 			}
+			b.mu.Lock()
+			defer b.mu.Unlock()
 			if cap(l.packets) > 4*most {
 				t.Errorf("room for %d packets of %d bytes", cap(l.packets), size)
 			}
