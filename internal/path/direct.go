@@ -78,6 +78,7 @@ type seeking struct {
 	held    []byte        // an offer that waits until the peer is known, or this node's addresses are
 	tried   uint8         // attempts since there was reason for a first one
 	at      time.Duration // when the next one begins; 0 is not at all
+	began   time.Duration // when this end began one last
 	pause   time.Duration // before the next one after a death
 	lived   time.Duration // when the direct way was entered
 	looked  time.Duration // when the relays were asked for this node's own address
@@ -193,7 +194,10 @@ func (c *Conn) seekDirect(p *peer, now time.Duration) {
 		return
 	}
 	p.at = now
-	c.arm(p, 0)
+	if p.began != 0 {
+		p.at = max(now, p.began+answerEvery) // one that the other end would answer
+	}
+	c.arm(p, p.at-now)
 }
 
 // directDue does what is due for direct ways to a peer.
@@ -239,6 +243,7 @@ func (c *Conn) begin(p *peer, now time.Duration) {
 		return
 	}
 	p.tried++
+	p.began = now
 	c.attempts.end(p.attempt.unused())
 	a := &attempt{to: p, channel: rand.Uint64() | 1, leads: true, next: now}
 	p.attempt = a

@@ -409,6 +409,33 @@ func TestRepeatedOffer(t *testing.T) {
 	})
 }
 
+// A relay that opens channels without end, with the peer's help, has neither the other relays
+// asked for each, nor an attempt made.
+func TestOpenedWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig()
+		defer r.Close()
+		looks := 0
+		r.own = func() []netip.AddrPort { looks++; return nil }
+		h := newHostile(r, follower, 100)
+		defer h.Close()
+		r.Open(follower, Route{Channel: 77, Via: bob, Addr: relay2})
+		before, _ := r.got(relay2)
+		for range 1000 {
+			r.Open(follower, Route{Channel: 100, Via: eve, Addr: relay1})
+			h.pass(t)
+			<-time.After(ms)
+			synctest.Wait()
+		}
+		if n, _ := r.got(relay2); n-before > 20 {
+			t.Errorf("%d packets to a relay in a second for channels of another one", n-before)
+		}
+		if looks == 0 || looks > 2*int(time.Second/answerEvery)*(1+offerTries) {
+			t.Errorf("%d looks at the interfaces for 1000 channels in a second", looks)
+		}
+	})
+}
+
 // A way that carries probes and nothing else is left, once.
 func TestDirectWayThatCarriesProbesOnly(t *testing.T) {
 	for from := range 2 {

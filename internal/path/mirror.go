@@ -48,10 +48,13 @@ func Mirror(packet []byte, from netip.AddrPort) bool {
 }
 
 // lookIn asks the relay of a way how this node is seen. The caller holds the peer's lock.
-func (c *Conn) lookIn(w *way, nonce uint64) {
+func (c *Conn) lookIn(w *way) {
+	if w.mirror == 0 {
+		w.mirror = rand.Uint64() | 1
+	}
 	var p [mirrorSize]byte
 	p[0] = kindMirror
-	binary.BigEndian.PutUint64(p[1:], nonce)
+	binary.BigEndian.PutUint64(p[1:], w.mirror)
 	b := NewBuffer()
 	b.pack(w.channel, p[:])
 	c.send(*w.addr.Load(), b.Bytes())
@@ -97,14 +100,23 @@ func (c *Conn) look(p *peer, now time.Duration) bool {
 	return false
 }
 
+// lookBy asks when a way was opened: all relays, since this node may be seen elsewhere now,
+// but its own only where they have been asked just now. A relay that opens ways without end
+// has no other one asked for each.
+func (c *Conn) lookBy(w *way, now time.Duration) {
+	switch p := w.to; {
+	case p.looked == 0 || now-p.looked >= sightWait:
+		c.lookAll(p, now)
+	case w.via != p.key:
+		c.lookIn(w)
+	}
+}
+
 func (c *Conn) lookAll(p *peer, now time.Duration) {
 	p.looked = now
 	for _, w := range p.ways {
 		if w.relayed() && w.via != p.key && w.good() {
-			if w.mirror == 0 {
-				w.mirror = rand.Uint64() | 1
-			}
-			c.lookIn(w, w.mirror)
+			c.lookIn(w)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func (c *Conn) Open(key ident.Key, r Route) bool {
 	c.probe(w, now)
 	if c.own != nil {
 		p.tried = 0 // an end may be somewhere else now
-		c.lookAll(p, now)
+		c.lookBy(w, now)
 	}
 	var old *way
 	if len(p.ways) > maxWays {
