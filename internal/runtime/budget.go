@@ -29,6 +29,10 @@ const (
 	// parcelLeast is what a packet that waits counts at least: it takes a buffer, however
 	// small it is. So budgetMost is 4 096 of them, 6 MiB.
 	parcelLeast = path.BufferSize / 6
+	// budgetPacket is what a packet counts at least, in bytes: headers that are not in it
+	// fill the link as well, and cost the same work. Without it, packets of 9 bytes would put
+	// five times the budget on the link.
+	budgetPacket = 100
 	// budgetQuantum is what a share may send in a round: at least a packet.
 	budgetQuantum = path.BufferSize
 	// budgetShare is the least that a channel should get, in bytes a second: a voice call,
@@ -105,7 +109,7 @@ func (b *budget) pass(l *share, run udp.Run) bool {
 		l.window = b.window
 		b.active++
 	}
-	if n := int64(len(run.Data)); b.queued == 0 && n <= b.tokens {
+	if n := charge(&run); b.queued == 0 && n <= b.tokens {
 		b.spend(n)
 		return true
 	}
@@ -129,6 +133,9 @@ func (b *budget) turn() {
 		b.drain()
 	}
 }
+
+// charge is what a run takes of the budget.
+func charge(r *udp.Run) int64 { return int64(max(len(r.Data), r.Count()*budgetPacket)) }
 
 func (b *budget) spend(n int64) {
 	b.tokens -= n
@@ -226,14 +233,14 @@ func (b *budget) drain() {
 			b.old.put(l)
 			continue
 		}
-		n := len(l.packets[l.head].run.Data)
-		if int64(n) > b.tokens {
-			b.arm(int64(n) - b.tokens)
+		n := charge(&l.packets[l.head].run)
+		if n > b.tokens {
+			b.arm(n - b.tokens)
 			break
 		}
 		p := l.pop(b)
-		l.deficit -= n
-		b.spend(int64(n))
+		l.deficit -= int(n)
+		b.spend(n)
 		b.out, b.sent = append(b.out, p.run), append(b.sent, p.b)
 		if len(b.out) == relayRuns {
 			b.flush()

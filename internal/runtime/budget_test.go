@@ -213,3 +213,25 @@ func TestBudgetIsBoundedInMemory(t *testing.T) {
 		})
 	}
 }
+
+// TestBudgetCountsPackets: small packets, whose headers are most of what is on the link, do
+// not put several times the budget there.
+func TestBudgetCountsPackets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rate, size, d = 250_000, path.HeaderSize, 2 * time.Second
+		sent := 0
+		b := newBudget(rate, func(runs []udp.Run) { sent += len(runs) }, func() {})
+		var l share
+		for range d / time.Millisecond {
+			if b.pass(&l, udp.Run{Addr: end(1), Data: make([]byte, 100*size), Size: size}) {
+				sent += 100
+			}
+			b.turn()
+			time.Sleep(time.Millisecond)
+		}
+		b.stop()
+		if most := (rate*int(d/time.Second) + budgetDepth) / budgetPacket; sent > most || sent < most*9/10 {
+			t.Errorf("%d packets in %v, at most %d", sent, d, most)
+		}
+	})
+}
