@@ -218,7 +218,7 @@ func WithCapacity(nodes int) NodeOption {
 // direction, some 18 voice calls. More lets downloads between others be faster and
 // the owner's own slower; less than MinRelayBudget, one voice call, is an error. What
 // exceeds it waits, and then gets lost, of each conversation in proportion; while many
-// share it no further ones are taken.
+// share it no further ones are taken. A packet counts as 100 bytes at least.
 func WithRelayBudget(bytesPerSecond int) NodeOption {
 	return nodeOption(func(c *nodeConfig) error {
 		if bytesPerSecond < MinRelayBudget {

@@ -111,7 +111,8 @@ const (
 	// 13 MB. 400 nodes with 100 contacts each are 40 000 topics where no two know the same
 	// people. Supernodes get half of either, so that nodes find room.
 	maxTopics, maxSubs = 1 << 16, 1 << 18
-	// maxMemberSubs bounds those of one supernode.
+	// maxMemberSubs bounds those of one supernode, of either kind; a quarter of it once three
+	// quarters of what supernodes may have is taken, so that none of them takes all.
 	maxMemberSubs = 1 << 14
 
 	// nearest is how many of a name's replicas are asked. Two of them tell what the

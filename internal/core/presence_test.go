@@ -124,6 +124,41 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 	}
 }
 
+// TestOneSupernodeLeavesRoom: a supernode that asks for all that it may does not keep
+// another one from asking.
+func TestOneSupernodeLeavesRoom(t *testing.T) {
+	l, super, _, _ := pair(t)
+	p := &l.host(super).env.Super.presence
+	var members []ident.Handle
+	for _, h := range l.upAll() {
+		if l.host(h).env.Super != nil && h != super {
+			members = append(members, h)
+		}
+	}
+	if len(members) < 2 {
+		t.Fatal("too few supernodes")
+	}
+	next := 0
+	ask := func(from ident.Handle, mode wire.SubscribeMode, n int) {
+		for range n / wire.MaxNames {
+			var names []ident.NameID
+			for range wire.MaxNames {
+				next++
+				names = append(names, ident.NameID(next)*0x9e3779b97f4a7c15)
+			}
+			l.hears(super, from, false, subscribe(mode, names...))
+		}
+	}
+	ask(members[0], wire.SubscribeHeld, 2*maxMemberSubs)
+	ask(members[0], wire.SubscribeReplica, 2*maxMemberSubs)
+	had := p.subs
+	const wanted = 8 * wire.MaxNames
+	ask(members[1], wire.SubscribeReplica, wanted)
+	if got := p.subs - had; got != wanted || had < maxMemberSubs {
+		t.Errorf("%d of %d names are taken beside %d of one other supernode", got, wanted, had)
+	}
+}
+
 // TestPresenceIsGranted: a supernode sends a node no more about its contacts than that has
 // granted, however often they come and go; nor more than a node ever grants at once, or
 // who grants without end would have all that supernodes send about presence.

@@ -109,7 +109,11 @@ func (p *presence) room(l *listener) bool {
 	if l.id.kind() == forNodes {
 		return len(l.names) < MaxWatched && p.subs < maxSubs && len(p.names) < maxTopics
 	}
-	return len(l.names) < maxMemberSubs && p.subs < maxSubs/2 && len(p.names) < maxTopics/2
+	most := maxMemberSubs
+	if p.subs >= maxSubs*3/8 || len(p.names) >= maxTopics*3/8 {
+		most /= 4
+	}
+	return len(l.names) < most && p.subs < maxSubs/2 && len(p.names) < maxTopics/2
 }
 
 // onPresence takes the word of one who was asked.

@@ -19,7 +19,10 @@ import (
 
 const (
 	// budgetDepth is how much may pass at once after a pause, in bytes: two runs of QUIC's.
-	budgetDepth = 40 << 10
+	// Of a large budget it is what that lets through in a hundredth of a second: one read
+	// brings 512 KiB, and the timer that looks again is no finer than a millisecond.
+	budgetDepth  = 40 << 10
+	budgetDepths = 100
 	// budgetWait is how long packets wait at most, at the rate of the budget, when one
 	// channel takes all of it; budgetLeast and budgetMost bound what that comes to. Within
 	// budgetLeast there is room for the three runs that QUIC may send at once.
@@ -45,10 +48,11 @@ const (
 
 // budget lets a number of bytes a second through a relay.
 type budget struct {
-	rate int64 // bytes a second
-	most int   // bytes that may wait, of which each packet takes parcelLeast
-	send func([]udp.Run)
-	full func() // called about once in budgetWindow while no channel should be opened; must not block
+	rate  int64 // bytes a second
+	depth int64 // bytes that may be sent after a pause
+	most  int   // bytes that may wait, of which each packet takes parcelLeast
+	send  func([]udp.Run)
+	full  func() // called about once in budgetWindow while no channel should be opened; must not block
 
 	dropped atomic.Uint64 // packets
 
@@ -91,10 +95,10 @@ type parcel struct {
 func (p *parcel) takes() int { return max(len(p.run.Data), parcelLeast) }
 
 func newBudget(rate int64, send func([]udp.Run), full func()) *budget {
-	now := time.Now()
+	now, depth := time.Now(), max(budgetDepth, rate/budgetDepths)
 	return &budget{
-		rate: rate, send: send, full: full, tokens: budgetDepth, at: now, begun: now, window: 1,
-		most: int(min(max(rate*int64(budgetWait)/int64(time.Second), budgetLeast), budgetMost)),
+		rate: rate, depth: depth, send: send, full: full, tokens: depth, at: now, begun: now, window: 1,
+		most: int(min(max(rate/int64(time.Second/budgetWait), budgetLeast), budgetMost)),
 	}
 }
 
@@ -146,8 +150,8 @@ func (b *budget) spend(n int64) {
 func (b *budget) refill(now time.Time) {
 	passed := min(max(now.Sub(b.at), 0), time.Second)
 	got := b.rate * passed.Microseconds() / 1e6
-	if b.tokens += got; b.tokens >= budgetDepth || passed == time.Second {
-		b.tokens, b.at = min(b.tokens, budgetDepth), now
+	if b.tokens += got; b.tokens >= b.depth || passed == time.Second {
+		b.tokens, b.at = min(b.tokens, b.depth), now
 	} else { // and what was too little for a byte counts the next time
 		b.at = b.at.Add(time.Duration(float64(got) / float64(b.rate) * float64(time.Second)))
 	}

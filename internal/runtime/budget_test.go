@@ -235,3 +235,28 @@ func TestBudgetCountsPackets(t *testing.T) {
 		}
 	})
 }
+
+// TestLargeBudget: what is within a large budget passes, though more comes with each read
+// than passes of a small one.
+func TestLargeBudget(t *testing.T) {
+	for _, rate := range []int64{100_000_000, 1 << 40} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBudget(rate, func([]udp.Run) {}, func() {})
+			t.Cleanup(b.stop)
+			if b.most != budgetMost {
+				t.Errorf("%d bytes may wait at %d a second", b.most, rate)
+			}
+			var l share
+			for range 200 {
+				for range 8 { // a read
+					b.pass(&l, udp.Run{Addr: end(1), Data: make([]byte, 60_000), Size: 1200})
+				}
+				b.turn()
+				time.Sleep(5 * time.Millisecond)
+			}
+			if n := b.dropped.Load(); n != 0 {
+				t.Errorf("%d packets of 80000 dropped at %d bytes a second, of 96 MB", n, rate)
+			}
+		})
+	}
+}
