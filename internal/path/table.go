@@ -61,12 +61,15 @@ func (c *Conn) Over(channel uint64, via ident.Key) {
 	c.mu.RLock()
 	w := c.channels[channel]
 	c.mu.RUnlock()
-	if w == nil || w.via != via {
+	if w == nil {
 		return
 	}
 	p := w.to
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if w.via != via {
+		return
+	}
 	w.over, w.tries = true, 0
 	if b := p.best(w); w == p.active && b != nil && b.good() {
 		c.move(p, b, c.now())
