@@ -36,6 +36,9 @@ const (
 	// fill the link as well, and cost the same work. Without it, packets of 9 bytes would put
 	// five times the budget on the link.
 	budgetPacket = 100
+	// shareKept is for how many packets a share keeps room when none waits: 4 096 channels
+	// may have had all that may wait, one after the other.
+	shareKept = 32
 	// budgetQuantum is what a share may send in a round: at least a packet.
 	budgetQuantum = path.BufferSize
 	// budgetShare is the least that a channel should get, in bytes a second: a voice call,
@@ -206,7 +209,9 @@ func (l *share) pop(b *budget) (p parcel) {
 	if l.head++; 2*l.head >= len(l.packets) { // some may wait for ever, of who sends too much
 		n := copy(l.packets, l.packets[l.head:])
 		clear(l.packets[n:])
-		l.packets, l.head = l.packets[:n], 0
+		if l.packets, l.head = l.packets[:n], 0; n == 0 && cap(l.packets) > shareKept {
+			l.packets = nil
+		}
 	}
 	n := p.takes()
 	l.bytes -= n

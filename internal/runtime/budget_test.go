@@ -206,9 +206,15 @@ func TestBudgetIsBoundedInMemory(t *testing.T) {
 				t.Errorf("%d packets of %d bytes wait", most, size)
 			}
 			b.mu.Lock()
-			defer b.mu.Unlock()
 			if cap(l.packets) > 4*most {
 				t.Errorf("room for %d packets of %d bytes", cap(l.packets), size)
+			}
+			b.mu.Unlock()
+			time.Sleep(2 * time.Second) // all has gone
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if b.queued != 0 || cap(l.packets) > shareKept {
+				t.Errorf("%d bytes wait, room for %d packets is kept", b.queued, cap(l.packets))
 			}
 		})
 	}
