@@ -15,6 +15,9 @@ const (
 	// maxSessions bounds how many local programs, or peers, talk through one UDP port at a
 	// time. Each costs one open file or one flow, and two goroutines.
 	maxSessions = 256
+	// maxOfPeer bounds those of one peer, which can begin as many as it likes, so that it
+	// leaves room for others. Local programs all have one address.
+	maxOfPeer = maxSessions / 4
 	// sessionIdle is how long a session lives in which nothing is said: as routers keep an
 	// address translated that has been answered (RFC 4787).
 	sessionIdle = 2 * time.Minute
@@ -77,12 +80,32 @@ func (s *sessions) session(ctx context.Context, from net.Addr) *packetSession {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.open[from.String()]
-	if x == nil && len(s.open) < maxSessions {
+	if x == nil && len(s.open) < maxSessions && s.ofPeer(from) < maxOfPeer {
 		x = &packetSession{from: from, queue: make(chan []byte, sessionQueue)}
 		s.open[from.String()] = x
 		s.f.wg.Go(func() { s.carry(ctx, x) }) // ends when nothing is said, or with ctx
 	}
 	return x
+}
+
+// ofPeer returns how many sessions the peer at an address has, 0 if it is a local program's.
+func (s *sessions) ofPeer(from net.Addr) (n int) {
+	name := peerName(from)
+	for _, x := range s.open {
+		if name != "" && peerName(x.from) == name {
+			n++
+		}
+	}
+	return n
+}
+
+// peerName returns the name in an address of the overlay, "" for one of a machine.
+func peerName(a net.Addr) string {
+	if a.Network() == "udp" {
+		return ""
+	}
+	name, _, _ := net.SplitHostPort(a.String())
+	return name
 }
 
 func (s *sessions) carry(ctx context.Context, x *packetSession) {

@@ -158,3 +158,39 @@ func TestSessionsAreBounded(t *testing.T) {
 		t.Errorf("%d sessions are open, %d may be", n, maxSessions)
 	}
 }
+
+// peerAddr is an address of the overlay.
+type peerAddr string
+
+func (peerAddr) Network() string  { return "overlay" }
+func (a peerAddr) String() string { return string(a) }
+
+// TestOnePeerLeavesRoom: a peer that begins session after session does not take those of
+// others, nor are local programs, which all have one address, taken for one.
+func TestOnePeerLeavesRoom(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	f := &forwarder{log: slog.New(slog.DiscardHandler)}
+	s := &sessions{f: f, idle: time.Minute, open: make(map[string]*packetSession), dial: func(ctx context.Context) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	defer f.wait()
+	defer cancel()
+	begun := func(from func(i int) net.Addr) (n int) {
+		for i := range maxSessions / 2 {
+			if s.session(ctx, from(i)) != nil {
+				n++
+			}
+		}
+		return n
+	}
+	if n := begun(func(i int) net.Addr { return peerAddr(fmt.Sprintf("mallory:~%d", i)) }); n != maxOfPeer {
+		t.Errorf("one peer has %d sessions", n)
+	}
+	if n := begun(func(i int) net.Addr { return &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: i + 1} }); n != maxSessions/2 {
+		t.Errorf("local programs have %d sessions", n)
+	}
+	if s.session(ctx, peerAddr("alice:~1")) == nil {
+		t.Error("no room for another peer")
+	}
+}
