@@ -124,7 +124,7 @@ func TestBadAddresses(t *testing.T) {
 		} {
 			_, err := a.DialContext(t.Context(), tc.network, tc.address)
 			var op *net.OpError
-			if !errors.As(err, &op) || op.Op != "dial" || !strings.Contains(err.Error(), tc.says) {
+			if !errors.As(err, &op) || op.Op != "dial" || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), "0000") {
 				t.Errorf("dial %q %q: %v, ought to say %q", tc.network, tc.address, err, tc.says)
 			}
 		}
@@ -136,8 +136,17 @@ func TestBadAddresses(t *testing.T) {
 		} {
 			_, err := a.Listen(tc.network, tc.address)
 			var op *net.OpError
-			if !errors.As(err, &op) || op.Op != "listen" || !strings.Contains(err.Error(), tc.says) {
+			if !errors.As(err, &op) || op.Op != "listen" || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), "0000") {
 				t.Errorf("listen %q %q: %v, ought to say %q", tc.network, tc.address, err, tc.says)
+			}
+		}
+		// What went wrong is said once.
+		for address, want := range map[string]string{
+			"nobody:80": `dial tcp nobody:80: overlay: name not found: nobody by that name is attached: "nobody"`,
+			"b:99":      "dial tcp b:99: connection refused",
+		} {
+			if _, err := a.DialContext(t.Context(), "tcp", address); err == nil || err.Error() != want {
+				t.Errorf("dial %q: %v, want %s", address, err, want)
 			}
 		}
 		if _, err := a.Lookup(t.Context(), "no such name"); err == nil || !strings.Contains(err.Error(), "name") {

@@ -88,16 +88,21 @@ func (n *Node) Lookup(ctx context.Context, name string) (Peer, error) {
 //
 // Errors are *net.OpError values that unwrap to ErrNotFound, ErrUnavailable (with
 // ErrDetached when this node's own network is gone), syscall.ECONNREFUSED when nobody
-// listens, ctx's error or net.ErrClosed. A conversation that stands ends with
+// listens, ctx's error or net.ErrClosed. A stream that stands ends with
 // syscall.ECONNRESET when the peer goes away, and with syscall.ETIMEDOUT when nothing is
-// heard any more for 2 min: the network, of either side.
+// heard any more for 2 min: the network, of either side. A connection of network "udp"
+// does not end by that: it goes on when the peer is back. Read it with a deadline, or
+// Watch the peer.
 func (n *Node) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	name, service, err := n.split(network, address, true)
-	fail := func(err error) (net.Conn, error) {
-		return nil, &net.OpError{Op: "dial", Net: network, Addr: stream.Addr{Name: name, Service: service}, Err: n.blame(publicError(err))}
-	}
 	if err != nil {
-		return fail(err)
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err} // names the address that is none
+	}
+	fail := func(err error) (net.Conn, error) {
+		if inner, ok := err.(*net.OpError); ok {
+			err = inner.Err // it says the same once more
+		}
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: stream.Addr{Name: name, Service: service}, Err: n.blame(publicError(err))}
 	}
 	peer, err := n.runtime.Connect(ctx, name)
 	if err != nil {
@@ -115,7 +120,8 @@ func (n *Node) DialContext(ctx context.Context, network, address string) (net.Co
 }
 
 // Listen takes streams that others dial. network is "tcp" and address ":service", as in
-// ":80" or ":chat". The remote address of a connection is the caller's name, which the
+// ":80" or ":chat"; ":0" is the service of that name, as any other. The remote address of
+// a connection is "name:~number": net.SplitHostPort gives the caller's name, which the
 // caller has proven. Two listeners of one service: syscall.EADDRINUSE.
 func (n *Node) Listen(network, address string) (net.Listener, error) {
 	_, service, err := n.split(network, address, false)
@@ -123,7 +129,7 @@ func (n *Node) Listen(network, address string) (net.Listener, error) {
 		err = net.UnknownNetworkError(network)
 	}
 	if err != nil {
-		return nil, &net.OpError{Op: "listen", Net: network, Addr: stream.Addr{Service: service}, Err: err}
+		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
 	return n.streams.Listen(service)
 }
@@ -138,7 +144,7 @@ func (n *Node) ListenPacket(network, address string) (net.PacketConn, error) {
 		err = net.UnknownNetworkError(network)
 	}
 	if err != nil {
-		return nil, &net.OpError{Op: "listen", Net: network, Addr: stream.Addr{Service: service}, Err: err}
+		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
 	return n.streams.ListenPacket(service)
 }
@@ -165,6 +171,9 @@ func (n *Node) split(network, address string, named bool) (name, service string,
 	}
 	if err := stream.CheckService(service); err != nil {
 		return name, service, err
+	}
+	if named && name == "" {
+		return name, service, &net.AddrError{Err: "missing name in address", Addr: address}
 	}
 	if !named && name != "" && name != n.name {
 		return name, service, &net.AddrError{Err: "a node listens under its own name only", Addr: address}

@@ -4,6 +4,7 @@ package ident
 import (
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/dchest/siphash"
 )
@@ -82,7 +83,8 @@ func CheckName(name string) error {
 		c := name[i]
 		alnum := 'a' <= c && c <= 'z' || '0' <= c && c <= '9'
 		if !alnum && c != '-' && c != '.' {
-			return fmt.Errorf("%w %q: byte %d is %q, allowed are a-z, 0-9, '-' and '.'", ErrName, name, i, c)
+			r, _ := utf8.DecodeRuneInString(name[i:])
+			return fmt.Errorf("%w %q: byte %d is %q, allowed are a-z, 0-9, '-' and '.'", ErrName, name, i, r)
 		}
 		if !alnum && (i == 0 || i == len(name)-1) {
 			return fmt.Errorf("%w %q: must begin and end with a letter or a digit", ErrName, name)

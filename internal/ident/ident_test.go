@@ -16,6 +16,9 @@ func TestCheckName(t *testing.T) {
 			t.Errorf("CheckName(%q) is nil", bad)
 		}
 	}
+	if err := CheckName("jürgen"); !strings.Contains(err.Error(), "byte 1 is 'ü'") {
+		t.Errorf("%v, want the letter itself", err)
+	}
 }
 
 func TestTransient(t *testing.T) {

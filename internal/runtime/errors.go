@@ -11,15 +11,15 @@ import (
 // Errors of a node.
 var (
 	ErrConfig     = errors.New("overlay: configuration")
-	ErrStateInUse = errors.New("another process uses it")
+	ErrStateInUse = errors.New("a node of this or another process uses it")
 	// ErrNotFound means that nobody in the network holds a record of the name.
-	ErrNotFound = errors.New("overlay: nobody by that name is attached")
+	ErrNotFound = errors.New("nobody by that name is attached")
 	// ErrUnavailable means that whoever should know did not answer: try again.
-	ErrUnavailable = errors.New("overlay: the directory did not answer")
+	ErrUnavailable = errors.New("the directory did not answer")
 	// ErrNoChannel means that none of the peer's supernodes could open a channel to it.
-	ErrNoChannel = errors.New("overlay: the peer can't be reached")
+	ErrNoChannel = errors.New("the peer can't be reached")
 	// ErrInvalid means that the login server could make nothing of the application.
-	ErrInvalid = errors.New("overlay: the login server finds the application invalid")
+	ErrInvalid = errors.New("the login server finds the application invalid")
 )
 
 // NameTakenError says that a name belongs to another key. It unwraps to login.ErrTaken.
@@ -29,7 +29,7 @@ type NameTakenError struct {
 
 // Error names the name.
 func (e *NameTakenError) Error() string {
-	return fmt.Sprintf("overlay: the name %q belongs to somebody else", e.Name)
+	return fmt.Sprintf("%q belongs to another key than this node's", e.Name)
 }
 
 // Unwrap returns login.ErrTaken.
@@ -43,7 +43,7 @@ type RefusedError struct {
 
 // Error gives the operator's words.
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("overlay: the login server refuses: %s", e.Reason)
+	return fmt.Sprintf("the login server refuses: %s", e.Reason)
 }
 
 // Unwrap returns login.ErrRefused.

@@ -12,7 +12,7 @@ import (
 )
 
 // ErrTooMany means that the node watches as many names as it may.
-var ErrTooMany = errors.New("overlay: too many names are watched")
+var ErrTooMany = errors.New("the most that a node watches")
 
 // Presence is what is known of a watched name. Err says why it can't be watched.
 type Presence struct {
@@ -66,7 +66,7 @@ func (n *Node) watch(w *Watch) {
 	for _, name := range w.names {
 		x := n.watches[name]
 		if x == nil && len(n.watches) == core.MaxWatched {
-			w.put(Presence{Name: name, Err: fmt.Errorf("%w: %d", ErrTooMany, core.MaxWatched)})
+			w.put(Presence{Name: name, Err: fmt.Errorf("%w is %d", ErrTooMany, core.MaxWatched)})
 			continue
 		}
 		if x == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/ada420b6/overlay/internal/ident"
 )
@@ -61,8 +62,9 @@ func CheckService(service string) error {
 	}
 	for i := range len(service) {
 		if !serviceByte(service[i]) {
+			r, _ := utf8.DecodeRuneInString(service[i:])
 			return fmt.Errorf("%w %q: byte %d is %q, allowed are letters, digits, '-', '_' and '.'",
-				ErrService, service, i, service[i])
+				ErrService, service, i, r)
 		}
 	}
 	return nil
