@@ -27,7 +27,7 @@ func start(t *testing.T, args ...string) (code int, stdout, stderr string) {
 var keys = []string{
 	"policy", "nodes", "seed", "supernodes_before", "supernodes_lost", "min_attached", "attached_end",
 	"time_to_99_9_s", "time_to_all_s", "bound_s", "ratio_p999", "wait_p50_s", "wait_p99_s", "wait_p999_s",
-	"attempts_mean", "attempts_p999", "peak_overload", "logins", "promotions", "demotions", "rings", "machines_patched", "violations",
+	"attempts_mean", "attempts_p999", "peak_overload", "logins", "promotions", "demotions", "rings", "machines_patched", "interrupted", "violations",
 	"trace_hash", "virtual_s", "wall_s", "events", "events_per_s", "peak_rss_bytes",
 }
 
@@ -263,9 +263,16 @@ func TestInterrupt(t *testing.T) {
 	if o := objects(t, out.String()); len(o) != 1 || o[0]["virtual_s"].(float64) < 20 || o[0]["supernodes_before"].(float64) == 0 {
 		t.Errorf("%v", o)
 	}
-	for _, want := range []string{"lowest share attached", "an ordinary day"} {
+	for _, want := range []string{"lowest share attached", "an ordinary day", "Interrupted: ", "the rehearsal is interrupted: ", `"interrupted":true`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	// Of what would have come, nothing is known.
+	cut := table([]result{{Interrupted: true}, {}})
+	for _, row := range cut {
+		if row.What == "all attached" && (row.Values[0] != "not yet" || row.Values[1] != "never") {
+			t.Errorf("%q of an interrupted and a whole run: %q", row.What, row.Values)
 		}
 	}
 }

@@ -46,6 +46,7 @@ type run struct {
 	rings   int   // of the patch, that were patched
 	patched int   // machines in them
 	broken  error // the rule that was broken
+	cut     bool  // it was interrupted
 	wall    time.Duration
 }
 
@@ -100,7 +101,8 @@ func (r *run) rehearse(ctx context.Context) error {
 		return err
 	}
 	err := r.disaster(ctx)
-	if !errors.Is(err, context.Canceled) {
+	r.cut = errors.Is(err, context.Canceled)
+	if !r.cut {
 		r.broken = err
 	}
 	r.look()
@@ -227,7 +229,7 @@ func (r *run) sample() {
 
 // story is the run as the report wants it.
 func (r *run) story() report.Run {
-	s := report.Run{Name: r.name, Samples: r.samples, LastFault: -1, To999: r.end.TimeTo999, ToAll: r.end.TimeToAll}
+	s := report.Run{Name: r.name, Samples: r.samples, LastFault: -1, To999: r.end.TimeTo999, ToAll: r.end.TimeToAll, Cut: r.cut}
 	if r.end.LastFault >= 0 {
 		s.LastFault = r.end.LastFault - r.start
 	}

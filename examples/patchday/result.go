@@ -37,6 +37,7 @@ type result struct {
 	Demotions        uint64   `json:"demotions"`
 	Rings            int      `json:"rings"`            // of -rings, that were patched
 	Patched          int      `json:"machines_patched"` // in them
+	Interrupted      bool     `json:"interrupted"`
 	Violations       int      `json:"violations"`
 	TraceHash        string   `json:"trace_hash"`
 	VirtualS         float64  `json:"virtual_s"` // of the ordinary day too, like events and wall_s
@@ -56,7 +57,7 @@ func (r *run) result() result {
 		WaitP50S: c.WaitP50.Seconds(), WaitP99S: c.WaitP99.Seconds(), WaitP999S: c.WaitP999.Seconds(),
 		AttemptsMean: c.AttemptsMean, AttemptsP999: c.AttemptsP999, PeakOverload: c.PeakOverload,
 		Logins: c.Logins, Promotions: c.Promotions, Demotions: c.Demotions,
-		Rings: r.rings, Patched: r.patched,
+		Rings: r.rings, Patched: r.patched, Interrupted: r.cut,
 		TraceHash: fmt.Sprintf("%016x", r.sim.TraceHash()),
 		VirtualS:  c.Time.Seconds(), WallS: r.wall.Seconds(), Events: r.events + r.end.Events,
 	}
@@ -100,6 +101,9 @@ func tell(c config, runs []*run, stdout io.Writer, page *os.File) error {
 		results = append(results, r.result())
 	}
 	rep.Table = table(results)
+	if slices.ContainsFunc(runs, func(r *run) bool { return r.cut }) {
+		rep.About += " Interrupted: what is told had happened by then."
+	}
 	fmt.Fprintf(stdout, "%s\n\n", rep.About)
 	err := rep.Figures(stdout)
 	fmt.Fprintln(stdout, "\nshare of the running nodes that is attached; lowest in each column")
@@ -168,6 +172,9 @@ func table(results []result) (rows []report.Row) {
 		row(what, func(r *result) string {
 			if v := value(r); v != nil {
 				return fmt.Sprintf(format, *v)
+			}
+			if r.Interrupted {
+				return "not yet"
 			}
 			return "never"
 		})

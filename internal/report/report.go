@@ -30,6 +30,9 @@ type Run struct {
 	// LastFault is when the last machine went down or came up, and To999 and ToAll how
 	// long after it 99.9 % and all were attached; -1 for never.
 	LastFault, To999, ToAll time.Duration
+	// Cut says that it was ended before its time, so that nothing is known of what would have
+	// come.
+	Cut bool
 	// Waits is how long nodes were without an attachment, the shortest first.
 	Waits []Wait
 }

@@ -223,10 +223,13 @@ func TestTimeline(t *testing.T) {
 		s := &dark.Samples[k+1]
 		s.Supernodes, s.Attached, s.Lowest, s.PeakOverload = 0, 0, 0, 3
 	}
+	cut := collapse()
+	cut.Cut = true
 	for _, tc := range []struct {
 		run  Run
 		want []string
 	}{
+		{cut, []string{"the last machine is up, of those until the interruption", "the rehearsal is interrupted: 76.0 % are attached, 24 serve. 4800 nodes wait"}},
 		{collapse(), []string{"an ordinary day: 20000 of 20000", "first machines go down", "fewer than 95.0 %", "a log-in waits 0:50, longer than the 30 s",
 			"fewer than 80.0 %", "the last machine is up", "the lowest point: 76.0 %", "it stays down, 12:00 after the last machine: 4800 nodes wait; of 12000 log-ins so far 1200 came in time"}},
 		{recovers(), []string{"an ordinary day", "the first supernode goes down", "the tier grows", "the last machine is up", "99.9 % are attached", "all are attached", "the rehearsal ends: 100.0 %"}},

@@ -116,6 +116,9 @@ func (t *teller) healed() {
 	if !t.up(last) {
 		what = "the last machine goes down"
 	}
+	if r.Cut {
+		what += ", of those until the interruption"
+	}
 	t.say(r.LastFault, what, fmt.Sprintf("%d of %d supernodes went down on the way, %d nodes became supernodes", last.Lost, t.first.Supernodes, last.Promotions))
 	if r.To999 >= 0 {
 		t.say(r.LastFault+r.To999, "99.9 % are attached", "")
@@ -152,11 +155,15 @@ func (t *teller) ends(s *Sample) {
 	if s.Broken != "" {
 		return
 	}
-	what := fmt.Sprintf("the rehearsal ends: %s are attached, %d serve", percent(s.Share()), s.Supernodes)
+	end := "the rehearsal ends"
+	if t.run.Cut {
+		end = "the rehearsal is interrupted"
+	}
+	what := fmt.Sprintf(end+": %s are attached, %d serve", percent(s.Share()), s.Supernodes)
 	why := ""
 	if s.Share() < 0.999 {
 		why = t.why(s)
-		if t.run.LastFault >= 0 {
+		if t.run.LastFault >= 0 && !t.run.Cut {
 			why = fmt.Sprintf("it stays down, %s after the last machine: %s", clock(s.At-t.run.LastFault), why)
 		}
 	}
