@@ -57,9 +57,16 @@ func TestCall(t *testing.T) {
 	alice.Expect(ctx, "up to 40ms")
 	t.Log("alice: largest gap", alice.Expect(ctx, "after the beginning"))
 	alice.Ended(ctx)
-	bob.Expect(ctx, "* alice is offline")
-	bob.Type("\x03")
+	bob.Expect(ctx, "alice has hung up")
 	bob.Expect(ctx, "heard of alice:")
 	bob.Expect(ctx, "largest gap:")
+
+	bob.Expect(ctx, "waiting for calls") // and is free for the next one
+	again := sits("alice", "bob")
+	bob.Expect(ctx, "alice calls")
+	again.Expect(ctx, " gap ")
+	bob.Type("\x03")
 	bob.Ended(ctx)
+	again.Expect(ctx, "bob has hung up")
+	again.Ended(ctx)
 }

@@ -19,7 +19,7 @@
 //
 // A mark is a tenth of a second, as high as the longest time between two datagrams in it:
 // up to 40 ms (one late or lost), 60, 100, 200, 400, 800 ms, and more; a blank is a tenth in which nothing
-// came. ^C ends the call, and then every gap is in a table. -for ends it by itself.
+// came. ^C ends the call, for both, and then every gap is in a table. -for ends it by itself.
 package main
 
 import (

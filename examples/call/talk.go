@@ -21,6 +21,9 @@ const (
 	silence = time.Minute
 	// again is how often somebody is called who can't be reached.
 	again = 3 * time.Second
+	// goodbyes is how often the end of a call is said, by a datagram without sound: one may
+	// be lost.
+	goodbyes = 3
 )
 
 // call calls a peer, again and again until it answers, and talks until ctx ends.
@@ -53,11 +56,10 @@ func answer(ctx context.Context, node *overlay.Node) error {
 		return err
 	}
 	defer pc.Close()
-	defer context.AfterFunc(ctx, func() { pc.Close() })()
 	packets := takeAll(ctx, pc)
 	for ctx.Err() == nil {
 		fmt.Println("waiting for calls")
-		first, ok := <-packets
+		first, ok := rings(ctx, packets)
 		if !ok {
 			return net.ErrClosed
 		}
@@ -68,6 +70,20 @@ func answer(ctx context.Context, node *overlay.Node) error {
 		hang()
 	}
 	return ctx.Err()
+}
+
+// rings waits for the first sound of a caller; the goodbyes of the last one have none.
+func rings(ctx context.Context, packets <-chan packet) (first packet, ok bool) {
+	for {
+		select {
+		case p, ok := <-packets:
+			if !ok || len(p.data) == size {
+				return p, ok
+			}
+		case <-ctx.Done():
+			return packet{}, false
+		}
+	}
 }
 
 // sound is both directions of a call.
@@ -82,8 +98,8 @@ type heard struct {
 	number uint32
 }
 
-// talk says something every 20 ms, and shows what it hears, until ctx ends or the other side
-// has been silent for long.
+// talk says something every 20 ms, and shows what it hears, until ctx ends, the other side
+// hangs up or it has been silent for long.
 func talk(ctx context.Context, node *overlay.Node, peer string, s sound) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -113,8 +129,13 @@ func talk(ctx context.Context, node *overlay.Node, peer string, s sound) error {
 			number++
 			_, _ = s.say(packet) // what can't be sent now is too late later
 		case h, ok := <-ears:
-			if !ok {
-				return errors.New("the call is over")
+			switch {
+			case !ok && ctx.Err() == nil:
+				fmt.Println(peer, "has hung up")
+				return nil
+			case !ok:
+				ears = nil // it is this side that hangs up, below
+				continue
 			}
 			m.packet(h.at, h.number)
 		case now := <-second.C:
@@ -125,18 +146,26 @@ func talk(ctx context.Context, node *overlay.Node, peer string, s sound) error {
 		case p := <-news:
 			fmt.Println("*", p.Name, "is", p.State)
 		case <-ctx.Done():
+			for range goodbyes {
+				_, _ = s.say(nil)
+				<-speak.C
+			}
 			return ctx.Err()
 		}
 	}
 }
 
-// listen hands on what is heard, with the moment at which it was.
+// listen hands on what is heard, with the moment at which it was, until the other side says
+// goodbye.
 func listen(hear func([]byte) (int, error), ears chan<- heard, done <-chan struct{}) {
 	defer close(ears)
 	b := make([]byte, overlay.MaxDatagram)
 	for {
 		n, err := hear(b)
 		if err != nil {
+			return
+		}
+		if n == 0 {
 			return
 		}
 		if n != size {
