@@ -1,6 +1,7 @@
 package overlay_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"math"
@@ -153,6 +154,32 @@ func TestBadAddresses(t *testing.T) {
 			t.Errorf("look-up of what is no name: %v", err)
 		}
 	})
+}
+
+// TestJoinSaysWhatItWaitsFor ends a first Join to a network of which nobody is there.
+func TestJoinSaysWhatItWaitsFor(t *testing.T) {
+	login, err := overlay.ListenLogin("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := login.Close(); err != nil {
+		t.Fatal(err)
+	}
+	network, err := overlay.New(overlay.WithInvite(login.Invite()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer network.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	for want, join := range map[string]func() (*overlay.Node, error){
+		"no login server has given a certificate": func() (*overlay.Node, error) { return network.Join(ctx, "a") },
+		"no supernode has attached it":            func() (*overlay.Node, error) { return network.Join(ctx, "", overlay.WithContributeOnly()) },
+	} {
+		if _, err := join(); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
 }
 
 // tap is a socket that remembers what came in.

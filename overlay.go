@@ -56,9 +56,11 @@ func apply(opts []Option, c *networkConfig) error {
 // WithContributeOnly.
 //
 // The first node to claim a name owns it. A node that has a state directory comes back
-// under its name; the login servers are needed for the first time only.
+// under its name; the login servers are needed for the first time only. While nobody
+// answers, Join tries again until ctx ends.
 //
-// When ctx ends first, the node is closed and the error is that of ctx. Other errors:
+// When ctx ends first, the node is closed, and the error is that of ctx and says what
+// was waited for. Other errors:
 // ErrNameTaken, ErrRefused, a name or an option that is wrong, a state directory that
 // can't be used, net.ErrClosed. ctx does not bound the node's life afterwards.
 func (n *Network) Join(ctx context.Context, name string, opts ...NodeOption) (*Node, error) {
@@ -79,6 +81,9 @@ func (n *Network) Join(ctx context.Context, name string, opts ...NodeOption) (*N
 		return nil, err
 	}
 	if err := node.Attached(ctx); err != nil {
+		if err == ctx.Err() {
+			err = fmt.Errorf("%w: %s", err, node.runtime.Lacks())
+		}
 		return nil, errors.Join(fmt.Errorf("overlay: join %q: %w", name, err), node.Close())
 	}
 	if err := node.listen(); err != nil {

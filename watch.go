@@ -47,7 +47,8 @@ type Presence struct {
 // as it is known, and then whenever it changes, until ctx ends or the node is closed. Watching
 // begins with the call. A reader that falls behind gets the newest state of each name.
 //
-// That a node has attached is told within 5 s, mostly in one; that it has left, likewise;
+// That a node has attached is told within 5 s, mostly in one; that it has left, likewise,
+// or 4 to 6 s after it when it served as a supernode, since such a one may only step down;
 // that it died without a word, within 30 s, by when its supernodes have noticed (a minute
 // longer in an emergency in which it holds a thin place). It is a hint, not a proof: it is
 // the word of supernodes, and who is online may have gone when it is called. It goes on

@@ -48,6 +48,14 @@ func (n *Node) WaitAttached(ctx context.Context) error {
 	}
 }
 
+// Lacks says in words what a node that is not attached waits for.
+func (n *Node) Lacks() string {
+	if n.certificate.Load() == nil && !n.config.Contribute {
+		return "no login server has given a certificate"
+	}
+	return "no supernode has attached it"
+}
+
 // Attached reports whether the node can be found and called now.
 func (n *Node) Attached() bool {
 	n.standing.mu.Lock()
