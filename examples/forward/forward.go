@@ -98,17 +98,24 @@ func (f *forwarder) toLocal(network, address string) dialer {
 
 // toPeer dials a service of another node. A node that can't be found may be rebooting:
 // it is tried again as long as the caller can be expected to wait. A node that refuses
-// has given its answer.
+// has given its answer. That nobody is reached is said once, until somebody is.
 func (f *forwarder) toPeer(network, address string) dialer {
+	var said atomic.Bool
 	return func(ctx context.Context) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, dialPatience)
 		defer cancel()
 		for {
 			c, err := f.node.DialContext(ctx, network, address)
 			again := errors.Is(err, overlay.ErrNotFound) || errors.Is(err, overlay.ErrUnavailable)
-			if !again || !pause(ctx, dialPause) {
-				return c, err
+			if again && pause(ctx, dialPause) {
+				continue
 			}
+			if err == nil {
+				said.Store(false)
+			} else if !errors.Is(err, context.Canceled) && !said.Swap(true) {
+				f.log.Warn("nobody is reached", "target", address, "error", err)
+			}
+			return c, err
 		}
 	}
 }

@@ -16,6 +16,9 @@
 // four can be repeated and combined. A node with neither, with or without
 // a name, serves others.
 //
+// A connection to a node that is not there waits 20 s for it, as for one that reboots, and
+// is reset then. That nobody is reached is said on standard error.
+//
 // What happens is told on standard output, a line each, beginning with "attached",
 // "exposing" and "listening". SIGUSR1 prints the node's status on standard error, as one
 // line of JSON. SIGINT and SIGTERM let a node place those that it serves before it ends;
@@ -153,6 +156,9 @@ func (f *forwarder) expose(ctx context.Context, e exposure) error {
 	return err
 }
 
+// joinPatience is how long it usually takes to be attached, and more.
+const joinPatience = 5 * time.Second
+
 // join returns a node that is attached, and what closes everything behind it.
 func join(ctx context.Context, c config, log *slog.Logger) (*overlay.Node, func() error, error) {
 	opts := []overlay.Option{overlay.WithInvite(c.invite), overlay.WithLogger(log)}
@@ -176,7 +182,11 @@ func join(ctx context.Context, c config, log *slog.Logger) (*overlay.Node, func(
 	if c.name == "" {
 		nodeOpts = append(nodeOpts, overlay.WithContributeOnly())
 	}
+	slow := time.AfterFunc(joinPatience, func() {
+		log.Warn("not attached yet, trying on: does the login server of the invite run, and can it be reached by UDP?")
+	})
 	node, err := network.Join(ctx, c.name, nodeOpts...)
+	slow.Stop()
 	if err != nil {
 		return nil, nil, errors.Join(err, network.Close())
 	}
