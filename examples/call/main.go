@@ -61,6 +61,9 @@ func main() {
 	}
 }
 
+// joinPatience is how long it usually takes to be attached, and more.
+const joinPatience = 5 * time.Second
+
 // run joins the network and calls peer, or waits for calls when there is none.
 func run(ctx context.Context, invite, name, state, address, peer string) error {
 	opts := []overlay.Option{overlay.WithInvite(invite)}
@@ -73,7 +76,9 @@ func run(ctx context.Context, invite, name, state, address, peer string) error {
 	}
 	defer network.Close()
 	// A telephone does not serve others: what it hears is then not its own work.
+	slow := time.AfterFunc(joinPatience, func() { fmt.Println("nobody of the network has answered yet, trying on") })
 	node, err := network.Join(ctx, name, overlay.WithListenAddress(address), overlay.WithRole(overlay.RoleNode))
+	slow.Stop()
 	if err != nil {
 		return err
 	}

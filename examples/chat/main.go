@@ -72,6 +72,9 @@ type config struct {
 	contacts                     []string
 }
 
+// joinPatience is how long it usually takes to be attached, and more.
+const joinPatience = 5 * time.Second
+
 // leavePatience is how long the goodbye may take: a node that happens to serve others finds
 // them another place first.
 const leavePatience = 10 * time.Second
@@ -87,7 +90,9 @@ func run(ctx context.Context, c config, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer network.Close()
+	slow := time.AfterFunc(joinPatience, func() { fmt.Fprintln(out, "* nobody of the network has answered yet, trying on") })
 	node, err := network.Join(ctx, c.name, overlay.WithListenAddress(c.address))
+	slow.Stop()
 	if err != nil {
 		return err
 	}
