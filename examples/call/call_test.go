@@ -69,4 +69,7 @@ func TestCall(t *testing.T) {
 	bob.Ended(ctx)
 	again.Expect(ctx, "bob has hung up")
 	again.Ended(ctx)
+
+	login.Kill()
+	terminal.Open(t, "carol", call, "-invite", invite, "-name", "carol").Expect(ctx, "nobody of the network has answered yet")
 }

@@ -95,4 +95,8 @@ func TestTwoPeople(t *testing.T) {
 	alice = terminal.Open(t, "alice", chat, "-invite", invite, "-name", "alice", "-state", filepath.Join(dir, "alice"), "-address", "127.0.0.1:0")
 	alice.Expect(ctx, "* you are alice") // who remembers her contacts
 	alice.Expect(ctx, "* carol is offline")
+
+	login.Kill()
+	carol := terminal.Open(t, "carol", chat, "-invite", invite, "-name", "carol", "-state", filepath.Join(dir, "carol"))
+	carol.Expect(ctx, "* nobody of the network has answered yet")
 }
