@@ -31,8 +31,11 @@ func watchEverybody(h *history) func(*sim.Sim) {
 // last stretch is asked for after the next keepalive, 22 s, for which there may be a
 // packet 30 s later.
 func told(p *core.Policy) vtime.Duration {
-	return p.Keepalive*11/10 + 6*p.CheckStep + 30*vtime.Second + p.Keepalive*11/10 + 30*vtime.Second
+	return p.Keepalive*11/10 + 6*p.CheckStep + 30*vtime.Second + late(p)
 }
+
+// late is how long after everybody else one hears to whom a word got lost.
+func late(p *core.Policy) vtime.Duration { return p.Keepalive*11/10 + 30*vtime.Second }
 
 // truthful checks that every watcher sees each of its contacts as it is.
 func truthful(s *sim.Sim, h *history) error {
@@ -69,8 +72,8 @@ func TestAnyPresence(t *testing.T) {
 		if err == nil {
 			p := core.DefaultPolicy()
 			if err = s.Run(told(&p)); err == nil {
-				// The tier goes on to change its size: what is told of it takes a moment.
-				_, err = s.RunUntil(func() bool { return truthful(s, &h) == nil }, 10*vtime.Second)
+				// The tier goes on to change its size, of which a word may get lost as well.
+				_, err = s.RunUntil(func() bool { return truthful(s, &h) == nil }, 10*vtime.Second+late(&p))
 			}
 			if err == nil {
 				err = truthful(s, &h)
