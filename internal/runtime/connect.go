@@ -42,12 +42,19 @@ func (n *Node) Connect(ctx context.Context, name string) (stream.Peer, error) {
 	if err := ident.CheckName(name); err != nil {
 		return stream.Peer{}, err
 	}
+	var last error
 	for pause := connectMin; ; pause = min(2*pause, connectMax) {
 		peer, err := n.connectOnce(ctx, name)
 		again := errors.Is(err, ErrNoChannel) || errors.Is(err, ErrUnavailable)
-		if err == nil || !again {
-			return peer, err
+		switch {
+		case err == nil:
+			return peer, nil
+		case !again && ctx.Err() != nil: // it ended in the midst of a try
+			return stream.Peer{}, errors.Join(last, err)
+		case !again:
+			return stream.Peer{}, err
 		}
+		last = err
 		t := time.NewTimer(pause/2 + rand.N(pause/2))
 		select {
 		case <-t.C:
