@@ -31,6 +31,7 @@ type listener struct {
 	names  []ident.NameID // sorted
 	subs   []subscription // of names
 	serial uint32         // of the last message to it
+	list   uint32         // of a node: the number that its list began with
 	dueAt  vtime.Time     // when it is told next, Never when there is nothing to tell
 	limit  uint32         // of a node: the last serial that it allows
 	added  vtime.Time     // of a node: moment up to which its allowance of new names has been spent

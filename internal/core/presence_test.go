@@ -318,3 +318,31 @@ func TestTopicSize(t *testing.T) {
 		t.Errorf("a topic takes %d bytes, a subscription %d", topicBytes, subBytes)
 	}
 }
+
+// TestListComesTwice: a copy of a list that comes late changes nothing. Were the numbers of
+// what is told to begin once more, a node would take the next for what it has.
+func TestListComesTwice(t *testing.T) {
+	l, super, node, other := pair(t)
+	m := wire.Subscribe{Mode: wire.SubscribeAnew, Serial: 100, Limit: 103}
+	m.Names.Add(l.nameOf(other))
+	last := uint32(0)
+	l.lose = func(from, to ident.Handle, b []byte) bool {
+		var p wire.Presence
+		if from == super && to == node && p.Parse(b, labBook{}) == nil {
+			if p.Serial <= last {
+				t.Errorf("number %d is told after %d", p.Serial, last)
+			}
+			last = p.Serial
+		}
+		return false
+	}
+	for range 2 {
+		l.hears(super, node, false, m.Append(nil, labBook{}))
+		l.run(vtime.Second)
+	}
+	l.crash(other)
+	l.run(vtime.Minute)
+	if last < 102 {
+		t.Errorf("the last number is %d, and two things were to be told", last)
+	}
+}

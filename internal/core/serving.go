@@ -167,6 +167,7 @@ func (s *step) admit(from ident.Handle, nonce uint64, class wire.Class, able boo
 	s.noLongerServes(from)
 	if again {
 		s.tellChannels(from)
+		s.deaf(newListenerID(from, forNodes)) // it begins anew
 	}
 	h := s.hold(from, r)
 	h.token, h.nonce, h.thin = s.n.rng.Uint32()|1, nonce, thin

@@ -49,7 +49,10 @@ func (s *step) listen(id listenerID, m *wire.Subscribe) {
 	}
 	l := p.listeners[i]
 	if m.Mode == wire.SubscribeAnew { // what is not named again ends
-		l.serial, l.limit = m.Serial, m.Serial+min(m.Limit-m.Serial, tellAhead)
+		if ok && l.list == m.Serial {
+			return // a copy, late: what was told since would be told again under numbers that are used up
+		}
+		l.list, l.serial, l.limit = m.Serial, m.Serial, m.Serial+min(m.Limit-m.Serial, tellAhead)
 		for j := range l.subs {
 			l.subs[j].until = s.now.Add(anewWithin)
 		}
