@@ -357,7 +357,8 @@ func (s *step) onPublish() {
 }
 
 // The attachments are looked through when the first of them may have been silent for too
-// long: within sweepEvery of that moment, and not more often.
+// long: within sweepEvery of that moment, and not more often; and every sweepMost, for those
+// that came meanwhile.
 const (
 	sweepEvery = 2 * vtime.Second
 	sweepMost  = 10 * vtime.Second

@@ -7,7 +7,8 @@ import (
 	"github.com/ada420b6/overlay/internal/vtime"
 )
 
-// MaxRate is what one core can shake hands with: with a horizon of 60 s 325 000 slots, 162 kB.
+// MaxRate is what one core can shake hands with: with a horizon of 60 s
+// 325 000 slots, in four rings of 2^19 bits: 262 kB.
 const MaxRate = 5000
 
 // early is how much before its moment a node may come: waits travel in whole
